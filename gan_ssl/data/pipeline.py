@@ -1,0 +1,257 @@
+"""One Grain pipeline for all data: resize, random crop, flip, batches.
+
+Every example is a function of the seed and its *global* index n alone: batch k of the run holds the examples
+k * batch_size to (k + 1) * batch_size - 1, and each process loads its share of every batch. So the numbers of workers
+and processes change nothing, and a position is one integer: the global batches consumed.
+"""
+
+import functools
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import grain
+import numpy as np
+from absl import flags
+from ml_collections import ConfigDict
+
+from gan_ssl.data import images
+from gan_ssl.data.source import DOMAINS, Source, load_size, open_source
+from gan_ssl.errors import ConfigError, DataError
+
+Batch = dict[str, np.ndarray]
+
+# Resized images kept a process, so that a small set is decoded once.
+_CACHE_BYTES = 256 * 2**20
+# More batches than any run takes.
+_ENDLESS = 2**40
+_ORDER, _AUGMENTATION = 0, 1
+
+
+class ResizedImages:
+    """The images of a source at one size and depth; the first that fit into `cache_bytes` are kept."""
+
+    def __init__(self, source: Source, size: tuple[int, int], bits: int, cache_bytes: int):
+        """See the class."""
+        self._source, self._size, self._bits = source, size, bits
+        self._cache: dict[int, np.ndarray] = {}
+        self._slots = cache_bytes // (size[0] * size[1] * 3 * bits // 8)
+
+    def __len__(self) -> int:
+        """Returns the number of images."""
+        return len(self._source)
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        """Returns image `index`, [*size, 3]; callers must not write to it."""
+        if index in self._cache:
+            return self._cache[index]
+        image = images.to_bits(images.resize(self._source[index]["image"], self._size), self._bits)
+        # All images are visited in turn: evicting one for another would only lose both.
+        if len(self._cache) < self._slots:
+            self._cache[index] = image
+        return image
+
+
+class Unpaired:
+    """The examples of unpaired training: each domain in an order of its own, shuffled anew every pass."""
+
+    def __init__(self, config: ConfigDict):
+        """Opens both domains; raises DataError where they cannot fill a batch."""
+        sources = _training_sources(config)
+        size, bits = load_size(config), config.data.bits
+        share = _CACHE_BYTES // (2 * max(1, config.data.workers))
+        self._domains = {d: ResizedImages(sources[d], size, bits, share) for d in DOMAINS}
+        self._seed, self._size, self._flip = config.seed, tuple(config.data.image_size), config.data.flip
+
+    def __call__(self, n: int) -> Batch:
+        """Returns example n of the run: {'a': [height, width, 3], 'b': [height, width, 3]}."""
+        example = {}
+        for number, (domain, domain_images) in enumerate(self._domains.items()):
+            image = domain_images[shuffled_index(n, len(domain_images), self._seed, number)]
+            example[domain] = augment(image, self._size, self._flip, _bits_of(3, self._seed, _AUGMENTATION, number, n))
+        return example
+
+
+# A stream's name -> what makes, of a config, the function from a global example index to the example.
+STREAMS: dict[str, Callable[[ConfigDict], Callable[[int], Batch]]] = {"unpaired": Unpaired}
+
+
+class Stream(Iterator[Batch]):
+    """An endless iterator over this process's share of the global batches; a context manager that closes itself.
+
+    Attributes:
+        position: global batches consumed.
+    """
+
+    def __init__(self, dataset: grain.IterDataset, position: int):
+        """See `make_stream`."""
+        self.position = position
+        self._batches = iter(dataset)
+
+    def __next__(self) -> Batch:
+        """Returns the next batch; raises DataError where an image has become unreadable."""
+        try:
+            batch = next(self._batches)
+        except DataError as error:  # Grain adds a note to it, and the frames of its threads.
+            raise DataError(str(error)) from None
+        except RuntimeError as error:
+            if "Worker process" not in str(error):
+                raise
+            raise DataError(
+                f"a loader process died ({error}); more shared memory may help, or data.workers=0"
+            ) from None
+        self.position += 1
+        # Workers hand over shared memory, which would leak if it were alive when Python exits.
+        return {key: np.array(value, subok=False) for key, value in batch.items()}
+
+    def close(self) -> None:
+        """Stops threads and workers; may be called twice."""
+        self._batches.close()
+
+    def __enter__(self) -> "Stream":
+        """Returns the stream."""
+        return self
+
+    def __exit__(self, *_) -> None:
+        """Closes the stream."""
+        self.close()
+
+
+def make_stream(
+    config: ConfigDict, name: str = "unpaired", position: int = 0, shard: tuple[int, int] | None = None
+) -> Stream:
+    """Opens a stream of training batches.
+
+    Args:
+        config: a validated config.
+        name: a key of `STREAMS`.
+        position: the global batch to start at.
+        shard: (index, count) of the process; None asks JAX.
+
+    Returns:
+        An endless stream of dicts of [batch_size / count, height, width, 3] uint8, or uint16 where data.bits is 16.
+
+    Raises:
+        ConfigError: the processes do not divide the batch.
+        DataError: the training images cannot be used or are fewer than a batch.
+    """
+    index, count = _process() if shard is None else shard
+    if config.batch_size % count:
+        raise ConfigError(f"config.batch_size is {config.batch_size}; allowed: a multiple of the {count} processes")
+    batch_size, local = config.batch_size, config.batch_size // count
+    example_fn = STREAMS[name](config)
+
+    def load(local_index: int) -> Batch:
+        batch, place = divmod(local_index, local)
+        return example_fn(batch * batch_size + index * local + place)
+
+    batches = grain.MapDataset.range(position * local, _ENDLESS * local).map(load).batch(local, drop_remainder=True)
+    return Stream(_prefetched(batches, config.data.workers), position)
+
+
+def steps_per_epoch(config: ConfigDict) -> int:
+    """Returns the global batches of an epoch: one pass over the larger domain, rounded up; the smaller one repeats.
+
+    Batches are always full: the last one of a pass holds the first images of the next.
+
+    Raises:
+        DataError: the training images cannot be used or are fewer than a batch.
+    """
+    return -(-max(map(len, _training_sources(config).values())) // config.batch_size)
+
+
+def evaluation_arrays(config: ConfigDict, split: str, domain: str, limit: int | None = None) -> dict[str, Any]:
+    """Loads a split as it is scored: whole images resized to data.image_size, not cropped and not flipped.
+
+    Args:
+        config: a validated config.
+        split: 'train', 'validation' or 'test'.
+        domain: 'a' or 'b'.
+        limit: the most images to load; None or 0 for all.
+
+    Returns:
+        'image' [n, height, width, 3] uint8 (uint16 where data.bits is 16), 'names', a list of n str, and where the data
+        has them 'label' [n, height, width] uint8 class indices and 'truth' like 'image', the same scene in the other
+        domain.
+
+    Raises:
+        DataError: an image or its label cannot be used; one line with the path.
+    """
+    source = open_source(config, split, domain)
+    size, bits = tuple(config.data.image_size), config.data.bits
+
+    def load(index: int) -> dict[str, Any]:
+        example = source[index]
+        out = {"names": example["name"]}
+        for key in {"image", "truth"} & example.keys():
+            out[key] = images.to_bits(images.resize(example[key], size), bits)
+        if "label" in example:
+            out["label"] = images.resize_label(example["label"], size)
+        return out
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        examples = list(pool.map(load, range(min(len(source), limit or len(source)))))
+    arrays = {key: np.stack([e[key] for e in examples]) for key in examples[0] if key != "names"}
+    return {**arrays, "names": [e["names"] for e in examples]}
+
+
+def shuffled_index(n: int, length: int, seed: int, domain: int) -> int:
+    """Returns the image that example n takes of a domain; every image once before any comes again."""
+    epoch, place = divmod(n, length)
+    return int(_permutation(length, seed, domain, epoch)[place])
+
+
+def augment(image: np.ndarray, size: tuple[int, int], flip: bool, bits: np.ndarray) -> np.ndarray:
+    """Crops an image at random and may mirror it.
+
+    Args:
+        image: [height, width, 3], at least as large as `size`.
+        size: (height, width) of the crop.
+        flip: whether half of all images are mirrored.
+        bits: 3 random uint32.
+
+    Returns:
+        [*size, 3], a view.
+    """
+    top, left = (int(bits[i]) % (image.shape[i] - size[i] + 1) for i in range(2))
+    crop = image[top : top + size[0], left : left + size[1]]
+    return crop[:, ::-1] if flip and bits[2] & 1 else crop
+
+
+@functools.lru_cache(maxsize=8)  # Both domains, and the passes that prefetching straddles.
+def _permutation(length: int, seed: int, domain: int, epoch: int) -> np.ndarray:
+    return np.argsort(_bits_of(length, seed, _ORDER, domain, epoch), kind="stable")
+
+
+def _bits_of(count: int, *numbers: int) -> np.ndarray:
+    """Returns `count` uint32 that depend on the numbers alone; NumPy promises to keep them over its versions."""
+    return np.random.SeedSequence(numbers).generate_state(count)
+
+
+def _training_sources(config: ConfigDict) -> dict[str, Source]:
+    sources = {d: open_source(config, "train", d, labels=False) for d in DOMAINS}
+    counts = {d: len(s) for d, s in sources.items()}
+    if max(counts.values()) < config.batch_size:
+        where = config.data.dir or config.data.dir_a or config.data.name
+        raise DataError(
+            f"{where}: fewer training images than a batch: {counts['a']} of domain a, {counts['b']} of domain b; "
+            f"allowed: a config.batch_size, now {config.batch_size}, of at most {max(counts.values())}"
+        )
+    return sources
+
+
+def _process() -> tuple[int, int]:
+    import jax
+
+    return jax.process_index(), jax.process_count()
+
+
+def _prefetched(batches: grain.MapDataset, workers: int) -> grain.IterDataset:
+    if not workers:
+        threads = min(os.cpu_count() or 1, 8)
+        return batches.to_iter_dataset(grain.ReadOptions(num_threads=threads, prefetch_buffer_size=2 * threads))
+    if not flags.FLAGS.is_parsed():  # Grain's workers ask absl, which notebooks and tests never start.
+        flags.FLAGS.mark_as_parsed()
+    dataset = batches.to_iter_dataset(grain.ReadOptions(num_threads=1, prefetch_buffer_size=2))
+    return dataset.mp_prefetch(grain.MultiprocessingOptions(num_workers=workers, per_worker_buffer_size=2))

@@ -1,0 +1,243 @@
+"""U-Nets that learn to segment real images of domain b, and then judge what a translator makes of domain a.
+
+One is no judge: two that were trained alike can differ by points on pictures of another look. Several are trained,
+with photometric jitter, and kept in the user's cache.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import flax.linen as nn
+import flax.serialization
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from absl import logging
+from ml_collections import ConfigDict
+from tqdm import tqdm
+
+from gan_ssl import data, errors, pretext
+from gan_ssl.methods.state import normalise
+from gan_ssl.networks.layers import Conv
+
+LEARNING_RATE = 3e-3
+JITTER = {"log_gamma": 0.5, "gain": 0.3, "offset": 0.1, "noise": 0.05, "grey": 0.3, "negative": 0.0}
+_LEVELS = 3
+_PREDICT_BATCH = 16
+_CACHE_VERSION = 1  # to be raised whenever the same settings train another segmenter than before
+
+
+class UNet(nn.Module):
+    """A small U-Net (Ronneberger et al., MICCAI 2015): max-pooling down, repeated pixels up, features concatenated.
+
+    Attributes:
+        num_classes: channels of the output.
+        width: channels at full size; doubled a level.
+    """
+
+    num_classes: int
+    width: int = 16
+
+    @nn.compact
+    def __call__(self, images: jax.Array) -> jax.Array:
+        """Returns logits `[batch, height, width, num_classes]` for images of any size in [-1, 1]."""
+        height, width = images.shape[1:3]
+        far = [(0, -size % 2**_LEVELS) for size in (height, width)]
+        x = jnp.pad(images, ((0, 0), *far, (0, 0)), mode="symmetric")
+        encoded = []
+        for level in range(_LEVELS):
+            x = self._block(x, level, f"down_{level}")
+            encoded.append(x)
+            x = _halve(x)
+        x = self._block(x, _LEVELS, "middle")
+        for level in reversed(range(_LEVELS)):
+            x = jnp.concatenate([_double(x), encoded.pop()], axis=-1)
+            x = self._block(x, level, f"up_{level}")
+        return Conv(self.num_classes, 1, name="classify")(x)[:, :height, :width]
+
+    def _block(self, x: jax.Array, level: int, name: str) -> jax.Array:
+        x = Conv(self.width * 2**level, 3, padding=1, use_bias=False, init=nn.initializers.he_normal(), name=name)(x)
+        return nn.relu(nn.GroupNorm(num_groups=None, group_size=self.width // 2 or 1, name=f"{name}_norm")(x))
+
+
+def _halve(x: jax.Array) -> jax.Array:
+    """Max-pools 2x2; as a reduction over axes, whose gradient is several times faster on a CPU than a window's."""
+    batch, height, width, channels = x.shape
+    return x.reshape(batch, height // 2, 2, width // 2, 2, channels).max(axis=(2, 4))
+
+
+def _double(x: jax.Array) -> jax.Array:
+    """Repeats each pixel 2x2."""
+    batch, height, width, channels = x.shape
+    repeated = jnp.broadcast_to(x[:, :, None, :, None], (batch, height, 2, width, 2, channels))
+    return repeated.reshape(batch, 2 * height, 2 * width, channels)
+
+
+class Segmenter(NamedTuple):
+    """A trained network."""
+
+    net: UNet
+    params: dict
+
+    def predict(self, images: np.ndarray) -> np.ndarray:
+        """Segments `[n, height, width, 3]` uint8 or uint16 images: `[n, height, width]` uint8 class indices."""
+        labels = []
+        for start in range(0, len(images), _PREDICT_BATCH):
+            chunk = images[start : start + _PREDICT_BATCH]
+            padded = np.concatenate([chunk, chunk[:1].repeat(_PREDICT_BATCH - len(chunk), axis=0)])
+            labels.append(np.asarray(_predict(self.net, self.params, padded))[: len(chunk)])
+        return np.concatenate(labels)
+
+
+@jax.jit(static_argnums=0)
+def _predict(net: UNet, params: dict, images: jax.Array) -> jax.Array:
+    return jnp.argmax(net.apply({"params": params}, normalise(images)), axis=-1).astype(jnp.uint8)
+
+
+def jitter_images(rng: jax.Array, images: jax.Array) -> jax.Array:
+    """Draws each image another light, tint, noise and blur; `[batch, height, width, 3]` in [-1, 1]."""
+    light, mix = jax.random.split(rng)
+    images = pretext.photometric_twin(light, images, JITTER)
+    blurred = images
+    for axis in (1, 2):
+        pads = [(1, 1) if i == axis else (0, 0) for i in range(4)]
+        padded, size = jnp.pad(blurred, pads, mode="edge"), images.shape[axis]
+        left, right = (jax.lax.slice_in_dim(padded, i, i + size, axis=axis) for i in (0, 2))
+        blurred = 0.5 * blurred + 0.25 * (left + right)
+    share = jax.random.uniform(mix, (images.shape[0], 1, 1, 1))
+    return images + share * (blurred - images)
+
+
+def _make_step(net: UNet, tx: optax.GradientTransformation, options: ConfigDict, ignore_index: int) -> Callable:
+    """Returns `step(params, opt_state, rng, images, labels)`, which draws a batch of all images and updates."""
+
+    def loss_fn(params, images, labels):
+        valid = labels != ignore_index
+        logits = net.apply({"params": params}, images)
+        losses = optax.softmax_cross_entropy_with_integer_labels(logits, jnp.where(valid, labels, 0).astype(jnp.int32))
+        return jnp.sum(losses * valid) / jnp.maximum(jnp.sum(valid), 1)
+
+    def step(params, opt_state, rng, images, labels):
+        draw, flip, jitter = jax.random.split(rng, 3)
+        index = jax.random.randint(draw, (options.segmenter_batch_size,), 0, images.shape[0])
+        images, labels = normalise(images[index]), labels[index]
+        flipped = jax.random.bernoulli(flip, shape=(len(index), 1, 1))
+        images = jnp.where(flipped[..., None], images[:, :, ::-1], images)
+        labels = jnp.where(flipped, labels[:, :, ::-1], labels)
+        images = jitter_images(jitter, images) if options.jitter else images
+        updates, opt_state = tx.update(jax.grad(loss_fn)(params, images, labels), opt_state)
+        return optax.apply_updates(params, updates), opt_state
+
+    return jax.jit(step, donate_argnums=(0, 1))
+
+
+def train(
+    images: np.ndarray, labels: np.ndarray, num_classes: int, options: ConfigDict, ignore_index: int, seeds: Sequence[int]
+) -> list[Segmenter]:
+    """Trains a segmenter a seed; all share one compiled step.
+
+    Args:
+        images: `[n, height, width, 3]` uint8 or uint16.
+        labels: `[n, height, width]` class indices.
+        num_classes: number of classes.
+        options: `config.evaluation`.
+        ignore_index: label that has no loss.
+        seeds: of weights, batches and jitter.
+
+    Returns:
+        The segmenters, in the order of the seeds.
+    """
+    net = UNet(num_classes, options.segmenter_width)
+    steps = options.segmenter_steps
+    warmup = min(50, steps // 10)
+    tx = optax.adam(optax.warmup_cosine_decay_schedule(0.0, LEARNING_RATE, warmup, max(steps, warmup + 1)))
+    step = _make_step(net, tx, options, ignore_index)
+    images, labels = jax.device_put((images, labels))
+    init, trained = jax.jit(lambda key: net.init(key, normalise(images[:1]))["params"]), []
+    with tqdm(total=steps * len(seeds), desc="segmenters", unit="step", disable=None) as progress:
+        for seed in seeds:
+            key = jax.random.key(seed)
+            params = init(key)
+            opt_state = tx.init(params)
+            for i in range(steps):
+                params, opt_state = step(params, opt_state, jax.random.fold_in(key, i), images, labels)
+                if i % 10 == 9:
+                    jax.block_until_ready(params)  # so that the bar shows what is done, not what is queued
+                progress.update()
+            trained.append(Segmenter(net, params))
+    return trained
+
+
+def cache_dir() -> Path:
+    """Returns the folder of trained segmenters, `$XDG_CACHE_HOME` (or `~/.cache`) `/gan_ssl/segmenters`."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gan_ssl" / "segmenters"
+
+
+def _cache_key(config: ConfigDict, fingerprint: str, num_classes: int) -> str:
+    fields = config.data.to_dict() | config.evaluation.to_dict()
+    names = "image_size load_size intensity_range bits ignore_index segmenter_steps segmenter_width "
+    names += "segmenter_batch_size jitter"
+    parts = [_CACHE_VERSION, fingerprint, num_classes, {name: fields[name] for name in names.split()}]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _read(path: Path, net: UNet) -> Segmenter | None:
+    """Reads a cached segmenter; None if there is none or its bytes are not those that were written."""
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return None
+    digest, payload = content[:32], content[32:]
+    if hashlib.sha256(payload).digest() != digest:
+        logging.warning("cached segmenter %s is damaged and will be trained again", path)
+        return None
+    return Segmenter(net, flax.serialization.msgpack_restore(payload))
+
+
+def _write(path: Path, segmenter: Segmenter) -> None:
+    payload = flax.serialization.msgpack_serialize(jax.tree.map(np.asarray, segmenter.params))
+    partial = path.with_suffix(f".{os.getpid()}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_bytes(hashlib.sha256(payload).digest() + payload)
+        os.replace(partial, path)
+    except OSError as error:
+        logging.warning("segmenters are not cached: %s", error)
+
+
+def trained_segmenters(config: ConfigDict) -> list[Segmenter]:
+    """Returns `config.evaluation.num_segmenters` segmenters of domain b, from the cache or trained now.
+
+    Args:
+        config: of the run that is evaluated.
+
+    Returns:
+        The segmenters.
+
+    Raises:
+        DataError: domain b has no training images, or no labels for them.
+    """
+    source = data.open_source(config, "train", "b")
+    num_classes = source.num_classes
+    if not num_classes:
+        raise errors.DataError("the training images of domain b have no labels, so no segmenter can learn from them")
+    key = _cache_key(config, source.fingerprint(), num_classes)
+    count = config.evaluation.num_segmenters
+    paths = [cache_dir() / f"unet_{key}_{seed}.msgpack" for seed in range(count)]
+    net = UNet(num_classes, config.evaluation.segmenter_width)
+    found = [_read(path, net) for path in paths]
+    missing = [seed for seed in range(count) if found[seed] is None]
+    if missing:
+        arrays = data.evaluation_arrays(config, "train", "b")
+        options, ignore = config.evaluation, config.data.ignore_index
+        for seed, new in zip(
+            missing, train(arrays["image"], arrays["label"], num_classes, options, ignore, missing), strict=True
+        ):
+            _write(paths[seed], new)
+            found[seed] = new
+    return found

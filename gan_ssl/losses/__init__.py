@@ -1,0 +1,22 @@
+"""Losses: arrays in, a scalar out. No Flax, no config, no state."""
+
+from gan_ssl.losses.adversarial import lsgan_discriminator_loss, lsgan_generator_loss
+from gan_ssl.losses.reconstruction import l1_loss
+from gan_ssl.losses.self_supervised import (
+    content_consistency_loss,
+    content_contrast_loss,
+    domain_classification_loss,
+    feature_registration_loss,
+    place_contrast_loss,
+)
+
+__all__ = [
+    "content_consistency_loss",
+    "content_contrast_loss",
+    "domain_classification_loss",
+    "feature_registration_loss",
+    "l1_loss",
+    "lsgan_discriminator_loss",
+    "lsgan_generator_loss",
+    "place_contrast_loss",
+]

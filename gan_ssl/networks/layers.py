@@ -1,0 +1,176 @@
+"""The layers that both methods share: convolutions with PyTorch's conventions, norms, up- and downsampling.
+
+Images are NHWC, kernels HWIO. Paddings and the transposed convolution follow PyTorch, whose weights people bring.
+"""
+
+import math
+from collections.abc import Callable
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+Initializer = Callable[..., jax.Array]
+_CHUNK = 2**16
+NORM_EPSILON = 1e-5
+
+
+@jax.jit
+def _normal_chunk(key: jax.Array) -> jax.Array:
+    return jax.random.normal(key, (_CHUNK,), jnp.float32)
+
+
+def normal_init(stddev: float = 0.02) -> Initializer:
+    """Returns an initialiser N(0, stddev); CycleGAN's by default.
+
+    It draws chunks of one size, so that one small program serves all kernels: compiling a draw a shape takes half a
+    minute on a CPU.
+    """
+
+    def init(key: jax.Array, shape: tuple[int, ...], dtype=jnp.float32) -> jax.Array:
+        size = math.prod(shape)
+        chunks = [_normal_chunk(jax.random.fold_in(key, i)) for i in range(-(-size // _CHUNK))]
+        return (stddev * jnp.concatenate(chunks)[:size].reshape(shape)).astype(dtype)
+
+    return init
+
+
+def kaiming_init(key: jax.Array, shape: tuple[int, ...], dtype=jnp.float32) -> jax.Array:
+    """Draws N(0, 2 / fan-in) (He et al., ICCV 2015), so that features start at unit scale."""
+    return normal_init(math.sqrt(2.0 / math.prod(shape[:-1])))(key, shape, dtype)
+
+
+def instance_norm(x: jax.Array) -> jax.Array:
+    """Normalises each image and channel over space, without affine parameters; statistics in float32.
+
+    Args:
+        x: `[batch, height, width, channels]`.
+
+    Returns:
+        The same shape and dtype, zero mean and unit variance (biased, epsilon 1e-5) over height and width.
+    """
+    y = x.astype(jnp.float32)
+    y = y - jnp.mean(y, axis=(1, 2), keepdims=True)
+    variance = jnp.mean(jnp.square(y), axis=(1, 2), keepdims=True)
+    return (y * lax.rsqrt(variance + NORM_EPSILON)).astype(x.dtype)
+
+
+def convolve(x: jax.Array, kernel: jax.Array, stride: int = 1, padding: int = 0) -> jax.Array:
+    """Cross-correlates NHWC images with an HWIO kernel, zeros around them, as PyTorch's `Conv2d`."""
+    pads = ((padding, padding), (padding, padding))
+    return lax.conv_general_dilated(x, kernel, (stride, stride), pads, dimension_numbers=("NHWC", "HWIO", "NHWC"))
+
+
+def convolve_transposed(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """PyTorch's `ConvTranspose2d(stride=2, padding=1)` to exactly twice the size, for kernels of side 3 or 4.
+
+    Each output phase is a stride-1 convolution; all four run as one, followed by a depth-to-space. XLA's own weight
+    gradient of a dilated convolution is some fifty times slower on a CPU.
+
+    Args:
+        x: `[batch, height, width, in]`.
+        kernel: `[k, k, in, out]`, k in (3, 4), as the transposed kernel: tap (i, j) of input (y, x) lands on output
+            (2y + i - 1, 2x + j - 1).
+
+    Returns:
+        `[batch, 2 height, 2 width, out]`.
+    """
+    side, _, inputs, outputs = kernel.shape
+    low, taps = side - 3, side - 1  # input rows before its own that an output row sees, and rows in all
+    # Kernel index that carries input row y + tap - low to output row 2y + phase.
+    rows = [(phase, tap, phase + 1 - 2 * (tap - low)) for phase in range(2) for tap in range(taps)]
+    rows = [row for row in rows if 0 <= row[2] < side]
+    phases = jnp.zeros((taps, taps, inputs, 2, 2, outputs), kernel.dtype)
+    for p, t, i in rows:
+        for q, s, j in rows:
+            phases = phases.at[t, s, :, p, q].set(kernel[i, j])
+    pads = (low, taps - 1 - low)
+    y = convolve(jnp.pad(x, ((0, 0), pads, pads, (0, 0))), phases.reshape(taps, taps, inputs, 4 * outputs))
+    batch, height, width, _ = x.shape
+    y = y.reshape(batch, height, width, 2, 2, outputs).transpose(0, 1, 3, 2, 4, 5)
+    return y.reshape(batch, 2 * height, 2 * width, outputs)
+
+
+def upsample_bilinear(x: jax.Array) -> jax.Array:
+    """Doubles height and width bilinearly with half-pixel centres and replicated edges."""
+    for axis in (1, 2):
+        pads = [(0, 0)] * 4
+        pads[axis] = (1, 1)
+        padded = jnp.pad(x, pads, mode="edge")
+        size = x.shape[axis]
+        before = lax.slice_in_dim(padded, 0, size, axis=axis)
+        after = lax.slice_in_dim(padded, 2, size + 2, axis=axis)
+        pair = jnp.stack([0.75 * x + 0.25 * before, 0.75 * x + 0.25 * after], axis=axis + 1)
+        x = pair.reshape(*x.shape[:axis], 2 * size, *x.shape[axis + 1 :])
+    return x
+
+
+def blur_downsample(x: jax.Array) -> jax.Array:
+    """Halves height and width after a [1, 2, 1] binomial blur with reflected edges (the antialiased stride)."""
+    for axis in (1, 2):
+        pads = [(0, 0)] * 4
+        pads[axis] = (1, 1)
+        padded = jnp.pad(x, pads, mode="reflect")
+        size = x.shape[axis]
+        taps = [lax.slice_in_dim(padded, i, i + size, stride=2, axis=axis) for i in range(3)]
+        x = 0.25 * taps[0] + 0.5 * taps[1] + 0.25 * taps[2]
+    return x
+
+
+class Conv(nn.Module):
+    """A convolution with PyTorch's padding.
+
+    Attributes:
+        features: output channels.
+        kernel: side of the kernel.
+        stride: step of the kernel.
+        padding: pixels added on each side.
+        pad_mode: `zero` or `reflect`.
+        use_bias: whether there is a bias.
+        normed: whether an affine-free norm follows. The bias then keeps its parameter, since published weights have
+            it, but gets no gradient: the true one is 0, and Adam would turn its rounding noise into steps.
+        init: initialiser of the kernel.
+    """
+
+    features: int
+    kernel: int
+    stride: int = 1
+    padding: int = 0
+    pad_mode: str = "zero"
+    use_bias: bool = True
+    normed: bool = False
+    init: Initializer = normal_init()
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        kernel = self.param("kernel", self.init, (self.kernel, self.kernel, x.shape[-1], self.features), jnp.float32)
+        padding = self.padding
+        if self.pad_mode == "reflect" and padding:
+            x = jnp.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0)), mode="reflect")
+            padding = 0
+        return add_bias(self, convolve(x, kernel.astype(x.dtype), self.stride, padding))
+
+
+class ConvTranspose(nn.Module):
+    """A stride-2 transposed convolution to twice the size; attributes as in `Conv`."""
+
+    features: int
+    kernel: int = 3
+    use_bias: bool = True
+    normed: bool = False
+    init: Initializer = normal_init()
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        kernel = self.param("kernel", self.init, (self.kernel, self.kernel, x.shape[-1], self.features), jnp.float32)
+        return add_bias(self, convolve_transposed(x, kernel.astype(x.dtype)))
+
+
+def add_bias(layer: Conv | ConvTranspose, y: jax.Array) -> jax.Array:
+    """Adds the layer's bias, if it has one, with no gradient where a norm follows."""
+    if not layer.use_bias:
+        return y
+    bias = layer.param("bias", nn.initializers.zeros, (layer.features,), jnp.float32)
+    bias = lax.stop_gradient(bias) if layer.normed else bias
+    return y + bias.astype(y.dtype)[None, None, None]

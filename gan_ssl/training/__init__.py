@@ -1,0 +1,1 @@
+"""The training loop and what it needs; it knows methods by their registry entry alone."""

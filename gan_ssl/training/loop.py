@@ -1,0 +1,160 @@
+"""The training loop, the same for every method."""
+
+import contextlib
+import time
+from collections.abc import Iterator
+
+import jax
+import numpy as np
+from absl import logging
+from ml_collections import ConfigDict
+
+from gan_ssl import config as configs
+from gan_ssl import data, errors, methods, plots
+from gan_ssl.methods.state import GanState
+from gan_ssl.training import compilation, parallel
+from gan_ssl.training.checkpoints import Checkpointer, check_resumable, initialise_from, write_config
+from gan_ssl.training.metrics import MetricWriter, Progress, RunningMetrics
+
+_SAMPLES = 6  # images a domain in a picture
+
+
+def resolve(config: ConfigDict) -> ConfigDict:
+    """Validates a config and turns epochs into steps, once the data is known.
+
+    Raises:
+        ConfigError: a field has a value that is not allowed.
+        DataError: the data cannot be used.
+    """
+    config = configs.validate(config.copy_and_resolve_references())
+    if not config.num_steps:
+        with config.unlocked():
+            config.num_steps = config.num_epochs * data.steps_per_epoch(config)
+    return config.lock()
+
+
+def create_train_state(config: ConfigDict) -> GanState:
+    """Makes the state of step 0, from the seed or from the weights that `init_from` names."""
+    state = methods.get(config.method).create_state(jax.random.PRNGKey(config.seed), config)
+    return initialise_from(state, config.init_from) if config.init_from else state
+
+
+def train_and_evaluate(config: ConfigDict, workdir: str) -> GanState:
+    """Trains to `num_steps`, from the newest checkpoint in `workdir` where there is one.
+
+    Args:
+        config: a config as the recipes make it.
+        workdir: the run's folder, made where it is missing.
+
+    Returns:
+        The final state, on the host.
+
+    Raises:
+        GanSslError: bad settings or data, a work directory that cannot be used, or a loss that is not finite.
+    """
+    config = resolve(config)
+    check_resumable(workdir, config)
+    compilation.enable_cache()
+    devices = parallel.choose_devices(config.batch_size, config.num_devices)
+    with contextlib.ExitStack() as stack:
+        checkpointer = stack.enter_context(contextlib.closing(Checkpointer(workdir, config.keep_checkpoints)))
+        state, positions = _start(config, checkpointer)
+        write_config(workdir, config)
+        streams = stack.enter_context(contextlib.closing(_Streams(config, positions)))
+        writer = stack.enter_context(contextlib.closing(MetricWriter(workdir, int(state.step))))
+        return _train(config, state, devices, streams, writer, checkpointer)
+
+
+def _start(config: ConfigDict, checkpointer: Checkpointer) -> tuple[GanState, dict[str, int]]:
+    """Returns the state and stream positions to go on from."""
+    state = create_train_state(config)
+    restored = checkpointer.restore(state)
+    if restored is None:
+        return state, {}
+    if restored[0].step > config.num_steps:
+        raise errors.ConfigError(
+            f"config.num_steps is {config.num_steps}; allowed: at least {int(restored[0].step)}, where this run stands"
+        )
+    return restored
+
+
+class _Streams:
+    """The data streams of a run, their positions and the time spent waiting for them."""
+
+    def __init__(self, config: ConfigDict, positions: dict[str, int]):
+        self._names = methods.get(config.method).streams(config)
+        self.positions = {name: positions.get(name, 0) for name in self._names.values()}
+        shard = (jax.process_index(), jax.process_count())
+        self._iterators: dict[str, Iterator] = {
+            name: data.make_stream(config, name, position=at, shard=shard) for name, at in self.positions.items()
+        }
+        self.waited = 0.0
+
+    def next(self, kind: str) -> dict[str, np.ndarray]:
+        """Returns the next batch for a kind of step."""
+        began = time.monotonic()
+        batch = next(self._iterators[self._names[kind]])
+        self.positions[self._names[kind]] += 1
+        self.waited += time.monotonic() - began
+        return batch
+
+    def close(self) -> None:
+        """Stops the loaders."""
+        for iterator in self._iterators.values():
+            iterator.close()
+
+
+def _train(
+    config: ConfigDict,
+    state: GanState,
+    devices: list[jax.Device],
+    streams: _Streams,
+    writer: MetricWriter,
+    checkpointer: Checkpointer,
+) -> GanState:
+    """Steps from the given state to the last; writes metrics, pictures and checkpoints at their cadence."""
+    method, start = methods.get(config.method), int(state.step)
+    steps = {kind: parallel.compile_step(f, devices) for kind, f in method.make_train_steps(config).items()}
+    sample = _sampler(config)
+    running, progress = RunningMetrics(), Progress(start, config.num_steps, method.PROGRESS)
+    sharded, metrics, began = parallel.shard_state(state, devices), None, time.monotonic()
+    logging.info("training %s to step %d on %d %s", config.method, config.num_steps, len(devices), devices[0].platform)
+    for step in range(start + 1, config.num_steps + 1):
+        kind = method.step_kind(config, step - 1)
+        batch = parallel.shard_batch(streams.next(kind), devices)
+        jax.block_until_ready(metrics)  # at most one step ahead of the device
+        sharded, metrics = steps[kind](sharded, batch)
+        if step == start + 1:
+            jax.block_until_ready(metrics)
+            logging.info("first step after %.0f s (compilation)", time.monotonic() - began)
+            began, streams.waited = time.monotonic(), 0.0
+        running.add(step, metrics)
+        progress.step()
+        last = step == config.num_steps
+        saving = last or step % config.checkpoint_steps == 0
+        if saving or step % config.log_steps == 0:
+            scalars = running.flush() | {"train/data_wait": streams.waited / (time.monotonic() - began)}
+            writer.write(step, scalars)
+            progress.report(step, scalars)
+        if config.sample_steps and (last or step % config.sample_steps == 0):
+            writer.picture(step, sample(parallel.gather_state(sharded)))
+        if saving:
+            checkpointer.save(step, parallel.gather_state(sharded), streams.positions)
+    progress.close()
+    return parallel.gather_state(sharded)
+
+
+def _sampler(config: ConfigDict):
+    """Returns a function from a state to a picture of the same few training images at every call."""
+    if not config.sample_steps:
+        return None
+    images = {d: data.evaluation_arrays(config, "train", d, limit=_SAMPLES)["image"] for d in "ab"}
+    count = min(len(x) for x in images.values())
+    batch = {d: x[:count] for d, x in images.items()}
+    sample = jax.jit(methods.get(config.method).make_sample(config))
+
+    def picture(state: GanState) -> np.ndarray:
+        made = sample(state.generator_params(), batch)
+        return plots.image_grid({caption: plots.to_uint8(np.asarray(x)) for caption, x in made.items()})
+
+    return picture
