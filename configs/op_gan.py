@@ -24,7 +24,7 @@ def _recommended(config):
 
 
 def _quick(config):
-    config.num_steps = 2400
+    config.num_steps = 1600
     config.data.name = "scenes"
     config.data.image_size = (64, 64)
     config.data.load_size = (64, 64)
@@ -37,6 +37,7 @@ def _quick(config):
     config.model.discriminator_layers = 2
     config.model.siamese_width = 8
     config.model.siamese_strides = (1, 2, 2)
+    config.model.ema_decay = 0.995
     config.pretext.twin_negative = 0.4  # lit windows by night are dark windows by day
 
 

@@ -1,0 +1,1 @@
+"""OP-GAN and MatchGAN in JAX and Flax: pure losses, jitted steps, one loop."""

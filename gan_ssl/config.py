@@ -3,13 +3,13 @@
 import difflib
 import hashlib
 import json
-from collections.abc import Callable
 from typing import Any
 
 import ml_collections
 from ml_collections import ConfigDict
 
 from gan_ssl import errors
+from gan_ssl.config_rules import RULES
 
 
 def base_config() -> ConfigDict:
@@ -182,104 +182,12 @@ def _evaluation_config() -> ConfigDict:
     return evaluation
 
 
-# Fields that a resumed run may change; all others shape its trajectory.
+# Fields that a resumed run may change; all others shape its trajectory. A group's name stands for all of it.
 MAY_CHANGE_ON_RESUME = (
-    "num_steps num_epochs num_devices log_steps sample_steps checkpoint_steps keep_checkpoints init_from "
-    "data.dir data.dir_a data.dir_b data.workers data.skip_corrupt data.max_pixels data.class_names data.ignore_index "
-    "evaluation"
-).split()
-
-Rule = tuple[Callable[[Any], bool], str]
-
-
-def _one_of(*values) -> Rule:
-    return (lambda v: v in values), "one of " + ", ".join(map(str, values))
-
-
-def _at_least(low) -> Rule:
-    return (lambda v: v >= low), f"at least {low}"
-
-
-def _between(low, high) -> Rule:
-    return (lambda v: low <= v <= high), f"between {low} and {high}"
-
-
-def _tuple_of(count, low, multiple=1) -> Rule:
-    def check(value):
-        return len(value) == count and all(isinstance(v, int) and v >= low and v % multiple == 0 for v in value)
-
-    steps = f", multiples of {multiple}" if multiple > 1 else ""
-    return check, f"{count} whole numbers of at least {low}{steps}"
-
-
-_RULES: dict[str, Rule] = {
-    "method": _one_of("op_gan"),
-    "seed": _between(0, 2**31 - 1),
-    "num_steps": _at_least(0),
-    "num_epochs": _at_least(0),
-    "batch_size": _at_least(1),
-    "num_devices": _at_least(0),
-    "log_steps": _at_least(1),
-    "sample_steps": _at_least(0),
-    "checkpoint_steps": _at_least(1),
-    "keep_checkpoints": _at_least(1),
-    "data.name": (
-        lambda v: v in ("scenes", "folder") or (v.startswith("tfds:") and len(v) > 5),
-        "scenes, folder or tfds:NAME",
-    ),
-    "data.image_size": _tuple_of(2, 8, multiple=4),
-    "data.load_size": _tuple_of(2, 0),
-    "data.workers": _at_least(0),
-    "data.max_pixels": _at_least(1),
-    "data.intensity_range": (
-        lambda v: len(v) == 0 or (len(v) == 2 and v[0] < v[1]),
-        "() or (low, high) with low below high",
-    ),
-    "data.bits": _one_of(8, 16),
-    "data.ignore_index": _between(0, 255),
-    "model.width": _at_least(1),
-    "model.num_blocks": _at_least(0),
-    "model.upsample": _one_of("transpose", "resize", "antialias"),
-    "model.discriminator_width": _at_least(1),
-    "model.discriminator_layers": _between(1, 6),
-    "model.siamese_width": _at_least(1),
-    "model.siamese_strides": (
-        lambda v: len(v) == 3 and all(s in (1, 2) for s in v),
-        "3 strides of 1 or 2",
-    ),
-    "model.normalise": _one_of("none", "l2", "softmax", "standardize"),
-    "model.siamese_init": _one_of("normal", "kaiming"),
-    "model.ema_decay": (lambda v: 0 <= v < 1, "at least 0 and below 1"),
-    "pool.size": _at_least(0),
-    "pool.dtype": _one_of("float32", "bfloat16"),
-    "pretext.grid": _between(2, 8),
-    "pretext.pairs": (
-        lambda v: len(v) == 4 and all(isinstance(n, int) and n >= 0 for n in v) and sum(v) > 0,
-        "4 whole numbers of at least 0, not all 0",
-    ),
-    "pretext.twin_patches": _at_least(1),
-    "pretext.twin_grey": _between(0, 1),
-    "pretext.twin_negative": _between(0, 1),
-    "pretext.temperature": (lambda v: v > 0, "above 0"),
-    "loss.content_form": _one_of("twins", "maps"),
-    "optimizer.learning_rate": (lambda v: v > 0, "above 0"),
-    "optimizer.discriminator_learning_rate": (lambda v: v > 0, "above 0"),
-    "optimizer.beta1": (lambda v: 0 <= v < 1, "at least 0 and below 1"),
-    "optimizer.beta2": (lambda v: 0 <= v < 1, "at least 0 and below 1"),
-    "optimizer.constant_share": _between(0, 1),
-    "evaluation.num_segmenters": _at_least(1),
-    "evaluation.segmenter_steps": _at_least(1),
-    "evaluation.segmenter_width": _at_least(1),
-    "evaluation.segmenter_batch_size": _at_least(1),
-    "evaluation.limit": _at_least(0),
-} | {
-    f"{group}.{name}": _at_least(0)
-    for group, names in {
-        "loss": ("adversarial", "cycle", "identity", "content", "twin", "contrast", "domain"),
-        "pretext": ("twin_log_gamma", "twin_gain", "twin_offset", "twin_noise"),
-    }.items()
-    for name in names
-}
+    *("num_steps", "num_epochs", "num_devices", "log_steps", "sample_steps", "checkpoint_steps", "keep_checkpoints"),
+    *("init_from", "data.dir", "data.dir_a", "data.dir_b", "data.workers", "data.class_names", "data.ignore_index"),
+    "evaluation",
+)
 
 
 def flatten(config: ConfigDict) -> dict[str, Any]:
@@ -314,8 +222,8 @@ def validate(config: ConfigDict) -> ConfigDict:
         if name not in given:
             raise errors.ConfigError(f"config.{name} is missing; its default is {default!r}")
         _check_type(name, given[name], default)
-        if name in _RULES:
-            accepts, allowed = _RULES[name]
+        if name in RULES:
+            accepts, allowed = RULES[name]
             if not accepts(given[name]):
                 raise errors.ConfigError(f"config.{name} is {given[name]!r}; allowed: {allowed}")
     _check_together(config)
@@ -343,7 +251,7 @@ def _check_together(config: ConfigDict) -> None:
     data, grid = config.data, config.pretext.grid
     if not config.num_steps and not config.num_epochs:
         raise errors.ConfigError("config.num_steps and config.num_epochs are both 0; allowed: one of them above 0")
-    if any(data.load_size) and any(l < s for l, s in zip(data.load_size, data.image_size, strict=True)):
+    if any(data.load_size) and any(load < size for load, size in zip(data.load_size, data.image_size, strict=True)):
         raise errors.ConfigError(
             f"config.data.load_size is {data.load_size!r}; allowed: (0, 0) or at least image_size {data.image_size!r}"
         )
@@ -397,5 +305,5 @@ def config_hash(config: ConfigDict) -> str:
 
 def trajectory_fields(config: ConfigDict) -> dict[str, Any]:
     """Returns the fields that may not change when a run resumes."""
-    free = tuple(MAY_CHANGE_ON_RESUME)
-    return {n: v for n, v in flatten(config).items() if n not in free and n.partition(".")[0] not in free}
+    free = set(MAY_CHANGE_ON_RESUME)
+    return {n: v for n, v in flatten(config).items() if not {n, n.partition(".")[0]} & free}

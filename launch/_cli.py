@@ -8,14 +8,14 @@ from pathlib import Path
 
 from absl import app, logging
 
-from gan_ssl import errors
+from gan_ssl import config, errors
 
 ROOT = Path(__file__).resolve().parent.parent
 EXIT_BAD_INPUT = 2
 
 
 def run(main: Callable[[list[str]], None]) -> None:
-    """Runs an absl main; what the user can mend ends in one line on stderr and exit code 2, bugs keep their traceback."""
+    """Runs an absl main; what the user can mend ends in one line and exit code 2, bugs keep their traceback."""
     logging.set_verbosity(logging.INFO)
     logging.set_stderrthreshold("info")
     handler = logging.get_absl_handler()
@@ -23,28 +23,35 @@ def run(main: Callable[[list[str]], None]) -> None:
     # Orbax and TFDS tell of every file at level info through the same handler.
     handler.addFilter(lambda record: record.levelno >= standard_logging.WARNING or _is_ours(record.pathname))
 
-    def guarded(argv):
-        try:
-            main(argv)
-        except errors.GanSslError as error:
-            print(f"error: {error}", file=sys.stderr)
-            sys.exit(EXIT_BAD_INPUT)
-
-    app.run(guarded)
+    try:
+        app.run(main, argv=resolve_config(sys.argv))
+    except errors.GanSslError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(EXIT_BAD_INPUT)
 
 
 def _is_ours(path: str) -> bool:
     return Path(path).resolve().is_relative_to(ROOT / "gan_ssl") or Path(path).resolve().is_relative_to(ROOT / "launch")
 
 
-def config_path_from_root(argv: list[str]) -> list[str]:
-    """Lets `--config=configs/x.py:arg` name a recipe of this checkout from any working directory."""
-    found = []
+def resolve_config(argv: list[str]) -> list[str]:
+    """Lets `--config=configs/x.py:arg` name a recipe of this checkout from any working directory.
+
+    Raises:
+        ConfigError: there is no such recipe, or an override names no field; the nearest one is told.
+    """
+    known, found = config.flatten(config.base_config()), []
     for arg in argv:
-        name, equals, value = arg.partition("=")
-        path = value.partition(":")[0]
-        if name in ("--config", "-config") and path and not os.path.exists(path) and (ROOT / path).is_file():
-            arg = f"{name}{equals}{ROOT / value}"
+        name, _, value = arg.lstrip("-").partition("=")
+        if arg.startswith("-") and name == "config" and value:
+            path, colon, variants = value.partition(":")
+            if not os.path.exists(path):
+                if not (ROOT / path).is_file():
+                    raise errors.ConfigError(f"--config is {path}, which is no file here nor in {ROOT}")
+                arg = f"--config={ROOT / path}{colon}{variants}"
+        field = name.removeprefix("config.")
+        if arg.startswith("-") and field != name and field.removeprefix("no") not in known and field not in known:
+            raise config.unknown_field(field)
         found.append(arg)
     return found
 

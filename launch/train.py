@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
 """Trains: python launch/train.py --config=configs/op_gan.py:quick --workdir=DIR [--config.field=value ...]."""
 
-import sys
-
 import _cli
 from absl import flags
 from ml_collections import config_flags
 
 from gan_ssl.training import loop
 
-_CONFIG = config_flags.DEFINE_config_file("config", None, "A recipe, with its variants after a colon.", lock_config=True)
+_CONFIG = config_flags.DEFINE_config_file(
+    "config", None, "A recipe, with its variants after a colon.", lock_config=True
+)
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run; a run in it goes on.")
 
 
@@ -20,5 +20,4 @@ def main(argv):
 
 
 if __name__ == "__main__":
-    sys.argv = _cli.config_path_from_root(sys.argv)
     _cli.run(main)

@@ -27,18 +27,15 @@ def save(path, image, **kwargs):
     return path
 
 
-def png_16(array, color_type):
-    """A 16-bit PNG, which Pillow cannot write in colour."""
+def png(rows, width, bits, color_type):
+    """A PNG of raw rows, for what Pillow cannot write."""
 
     def chunk(kind, data):
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
-    height, width = array.shape[:2]
-    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in array)
-    header = struct.pack(">IIBBBBB", width, height, 16, color_type, 0, 0, 0)
-    return io.BytesIO(
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
-    )
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, len(rows), bits, color_type, 0, 0, 0))
+    pixels = chunk(b"IDAT", zlib.compress(b"".join(b"\0" + row for row in rows)))
+    return io.BytesIO(b"\x89PNG\r\n\x1a\n" + header + pixels + chunk(b"IEND", b""))
 
 
 def one_line(error, *parts):
@@ -127,9 +124,9 @@ def test_16_bits_keep_their_precision(tmp_path, extension):
 
 
 def test_16_bit_colour_is_reduced_by_pillow():
-    decoded = images.decode(png_16(np.full((2, 3, 3), 0x1234), 2), name="x.png")
+    decoded = images.decode(png([b"\x12\x34" * 9] * 2, 3, 16, 2), name="x.png")
     np.testing.assert_array_equal(decoded.pixels, np.full((2, 3, 3), 0x12))
-    assert images.decode(png_16(np.full((2, 3, 2), 0x1234), 4), name="x.png").grey
+    assert images.decode(png([b"\x12\x34" * 6] * 2, 3, 16, 4), name="x.png").grey
 
 
 def test_intensity_range_scales_and_never_clips(tmp_path):
@@ -211,7 +208,7 @@ def test_huge_image_is_refused_from_its_header(tmp_path):
         with pytest.raises(DataError) as error:
             read(path)
         one_line(error, path, "16000x12000", "data.max_pixels")
-    assert Image.MAX_IMAGE_PIXELS == limit
+    assert limit == Image.MAX_IMAGE_PIXELS
 
 
 def test_our_limit_stands_in_for_pillows(tmp_path, monkeypatch):
@@ -232,15 +229,7 @@ def test_label_of_palette_and_few_bits_keeps_indices(tmp_path):
     np.testing.assert_array_equal(images.read_label(save(tmp_path / "p.png", palette), num_classes=4), index)
     np.testing.assert_array_equal(images.read_label(save(tmp_path / "l.png", index), num_classes=4), index)
     np.testing.assert_array_equal(images.read_label(save(tmp_path / "b.png", Image.fromarray(index > 1))), index > 1)
-    four_bits = tmp_path / "four.png"
-    header = struct.pack(">IIBBBBB", 2, 1, 4, 0, 0, 0, 0)
-
-    def chunk(kind, data):
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    data = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0\x3b")) + chunk(b"IEND", b"")
-    four_bits.write_bytes(b"\x89PNG\r\n\x1a\n" + data)
-    np.testing.assert_array_equal(images.read_label(four_bits, num_classes=12), [[3, 11]])
+    np.testing.assert_array_equal(images.read_label(png([b"\x3b"], 2, 4, 0), num_classes=12), [[3, 11]])
 
 
 @pytest.mark.parametrize("masks", [(0, 1), (0, 255)])

@@ -77,7 +77,9 @@ def test_pairs_change_from_pass_to_pass(root):
 
 def test_crops_and_flips_cover_their_range(root):
     example_fn = pipeline.Unpaired(folder_config(root))
-    views = np.stack([example_fn(n)["a"] for n in range(200)])
+    views = [example_fn(n)["a"] for n in range(200)]
+    assert all(view.flags.c_contiguous for view in views)  # or Grain's workers hang for 25 s when they close
+    views = np.stack(views)
     tops = views[:, 0, 0, 1] // 10
     flipped = views[:, 0, 0, 2] > views[:, 0, -1, 2]
     lefts = np.where(flipped, views[:, 0, -1, 2], views[:, 0, 0, 2]) // 10
@@ -221,6 +223,7 @@ def test_evaluation_arrays(root):
     assert arrays["image"].shape == (3, 4, 8, 3)
     np.testing.assert_array_equal(arrays["label"][0, :, 0], [0, 1, 2, 3])
     assert "label" not in data.evaluation_arrays(config, "train", "b")
+    assert "label" not in data.evaluation_arrays(config, "test", "a", labels=False)
 
 
 def test_scenes_come_at_the_size_that_covers(monkeypatch):

@@ -51,7 +51,8 @@ def test_save_replaces_a_link_instead_of_writing_through_it(tmp_path):
     link.symlink_to(target)
     plots.save_image(link, np.full((4, 4), 1000, np.uint16))
     assert target.read_bytes() == b"keep" and os.listdir(link.parent) == ["x.png"]
-    assert np.asarray(Image.open(link)).max() == 1000
+    with Image.open(link) as image:
+        assert np.asarray(image).max() == 1000
 
 
 if __name__ == "__main__":

@@ -161,7 +161,9 @@ def steps_per_epoch(config: ConfigDict) -> int:
     return -(-max(map(len, _training_sources(config).values())) // config.batch_size)
 
 
-def evaluation_arrays(config: ConfigDict, split: str, domain: str, limit: int | None = None) -> dict[str, Any]:
+def evaluation_arrays(
+    config: ConfigDict, split: str, domain: str, limit: int | None = None, labels: bool = True
+) -> dict[str, Any]:
     """Loads a split as it is scored: whole images resized to data.image_size, not cropped and not flipped.
 
     Args:
@@ -169,6 +171,7 @@ def evaluation_arrays(config: ConfigDict, split: str, domain: str, limit: int | 
         split: 'train', 'validation' or 'test'.
         domain: 'a' or 'b'.
         limit: the most images to load; None or 0 for all.
+        labels: whether labels and true translations are wanted, where there are any.
 
     Returns:
         'image' [n, height, width, 3] uint8 (uint16 where data.bits is 16), 'names', a list of n str, and where the data
@@ -178,7 +181,7 @@ def evaluation_arrays(config: ConfigDict, split: str, domain: str, limit: int | 
     Raises:
         DataError: an image or its label cannot be used; one line with the path.
     """
-    source = open_source(config, split, domain)
+    source = open_source(config, split, domain, labels)
     size, bits = tuple(config.data.image_size), config.data.bits
 
     def load(index: int) -> dict[str, Any]:
@@ -212,11 +215,11 @@ def augment(image: np.ndarray, size: tuple[int, int], flip: bool, bits: np.ndarr
         bits: 3 random uint32.
 
     Returns:
-        [*size, 3], a view.
+        [*size, 3], contiguous: Grain's workers pass other arrays through pipes, which then block when they close.
     """
     top, left = (int(bits[i]) % (image.shape[i] - size[i] + 1) for i in range(2))
     crop = image[top : top + size[0], left : left + size[1]]
-    return crop[:, ::-1] if flip and bits[2] & 1 else crop
+    return np.ascontiguousarray(crop[:, ::-1] if flip and bits[2] & 1 else crop)
 
 
 @functools.lru_cache(maxsize=8)  # Both domains, and the passes that prefetching straddles.

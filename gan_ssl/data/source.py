@@ -43,7 +43,8 @@ def open_source(config: ConfigDict, split: str, domain: str, labels: bool = True
         config: a validated config.
         split: 'train', 'validation' or 'test'.
         domain: 'a' or 'b'.
-        labels: whether label maps are wanted, where there are any. Training without labels never reads one.
+        labels: whether label maps and true translations are wanted, where there are any. Training without labels never
+            reads one.
 
     Returns:
         The source, with every image checked.

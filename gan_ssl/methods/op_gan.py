@@ -15,6 +15,7 @@ from ml_collections import ConfigDict
 
 from gan_ssl import losses, networks
 from gan_ssl.config import self_supervised
+from gan_ssl.data.images import normalise
 from gan_ssl.methods import image_pool, siamese_terms
 from gan_ssl.methods import state as states
 from gan_ssl.methods.state import Batch, GanState, Metrics, StepFn
@@ -63,14 +64,14 @@ def create_state(rng: jax.Array, config: ConfigDict) -> GanState:
     generator = {d: nets.generator.lazy_init(k, image)["params"] for d, k in zip(DIRECTIONS, keys[:2], strict=True)}
     discriminator = {d: nets.discriminator.lazy_init(k, image)["params"] for d, k in zip("ab", keys[2:4], strict=True)}
     discriminator["siamese"] = nets.siamese.lazy_init(keys[4], patch, patch)["params"]
-    pools = {d: image_pool.create(config.batch_size, config.pool.size, shape, config.pool.dtype) for d in "ab"}
+    pool = lambda: image_pool.create(config.batch_size, config.pool.size, shape, config.pool.dtype)
     return GanState(
         step=jnp.zeros((), jnp.int32),
         rng=rng,
         generator=states.create_player(generator, config, config.optimizer.learning_rate),
         discriminator=states.create_player(discriminator, config, config.optimizer.discriminator_learning_rate),
         averaged=jax.tree.map(jnp.copy, generator) if config.model.ema_decay else {},
-        places=pools,
+        places={d: pool() for d in "ab"} if config.pool.size else {},
     )
 
 
@@ -90,8 +91,8 @@ def generator_loss(
         The weighted sum, and the translations `{'a', 'b'}` with the unweighted terms.
     """
     nets, weight = create_networks(config), config.loss
-    translate = lambda direction, x: nets.generator.apply({"params": params[direction]}, x)  # noqa: E731
-    judge = lambda domain, x: nets.discriminator.apply({"params": fixed[domain]}, x)  # noqa: E731
+    translate = lambda direction, x: nets.generator.apply({"params": params[direction]}, x)
+    judge = lambda domain, x: nets.discriminator.apply({"params": fixed[domain]}, x)
     fakes = {"b": translate("a2b", images["a"]), "a": translate("b2a", images["b"])}
     back = {"a": translate("b2a", fakes["b"]), "b": translate("a2b", fakes["a"])}
     terms = {
@@ -129,7 +130,7 @@ def discriminator_loss(
         The weighted sum, and the unweighted terms with what is only logged.
     """
     nets = create_networks(config)
-    judge = lambda domain, x: nets.discriminator.apply({"params": params[domain]}, x)  # noqa: E731
+    judge = lambda domain, x: nets.discriminator.apply({"params": params[domain]}, x)
     adversarial = {
         f"adversarial_{d}": losses.lsgan_discriminator_loss(judge(d, images[d]), judge(d, shown[d])) for d in "ab"
     }
@@ -153,7 +154,7 @@ def train_step(state: GanState, batch: Batch, config: ConfigDict) -> tuple[GanSt
     Returns:
         The next state and the global means of all terms.
     """
-    images = {d: states.normalise(batch[d]) for d in "ab"}
+    images = {d: normalise(batch[d]) for d in "ab"}
     keys = jax.vmap(lambda k: jax.random.split(k, 4))(states.example_keys(state, images["a"].shape[0]))
     player, opponent = state.generator, state.discriminator
     gradient = jax.grad(generator_loss, has_aux=True)
@@ -161,21 +162,22 @@ def train_step(state: GanState, batch: Batch, config: ConfigDict) -> tuple[GanSt
     grads, terms = states.global_mean((grads, terms))
     player = player.apply_gradients(grads=grads)
 
-    exchanged = {d: image_pool.exchange(state.places[d], keys[:, 1 + "ab".index(d)], fakes[d]) for d in "ab"}
-    shown = {d: exchanged[d][1] for d in "ab"}
+    exchanged = {d: image_pool.exchange(state.places[d], keys[:, 1 + "ab".index(d)], fakes[d]) for d in state.places}
+    shown = {d: shown for d, (_, shown) in exchanged.items()} or fakes
     gradient = jax.grad(discriminator_loss, has_aux=True)
     grads, (opposed, logged) = gradient(opponent.params, images, fakes, shown, keys[:, 3], config)
     grads, opposed, logged = states.global_mean((grads, opposed, logged))
 
-    metrics = {f"{group}/{n}": v for group, ts in (("generator", terms), ("discriminator", opposed)) for n, v in ts.items()}
+    groups = {"generator": terms, "discriminator": opposed, "siamese": logged}
+    metrics = {f"{group}/{name}": value for group, values in groups.items() for name, value in values.items()}
     state = state.replace(
         step=state.step + 1,
         generator=player,
         discriminator=opponent.apply_gradients(grads=grads),
         averaged=states.update_average(state.averaged, player.params, state.step, config.model.ema_decay),
-        places={d: exchanged[d][0] for d in "ab"},
+        places={d: pool for d, (pool, _) in exchanged.items()},
     )
-    return state, metrics | {f"siamese/{name}": value for name, value in logged.items()}
+    return state, metrics
 
 
 def make_train_steps(config: ConfigDict) -> dict[str, StepFn]:
@@ -204,7 +206,7 @@ def make_sample(config: ConfigDict):
     translate = make_translate(config)
 
     def sample(params, batch):
-        a, b = states.normalise(batch["a"]), states.normalise(batch["b"])
+        a, b = normalise(batch["a"]), normalise(batch["b"])
         a2b, b2a = translate(params, a, "a2b"), translate(params, b, "b2a")
         return {
             "a": a, "a to b": a2b, "a to b to a": translate(params, a2b, "b2a"),

@@ -112,7 +112,7 @@ def twin_loss(net: Siamese, params: dict, images: Images, keys: jax.Array, confi
 
 def _cosine(x: jax.Array, y: jax.Array) -> jax.Array:
     """Cosine of the features of each place."""
-    unit = lambda f: f / (jnp.linalg.norm(f, axis=-1, keepdims=True) + 1e-6)  # noqa: E731
+    unit = lambda f: f / (jnp.linalg.norm(f, axis=-1, keepdims=True) + 1e-6)
     return jnp.sum(unit(x) * unit(y), axis=-1)
 
 

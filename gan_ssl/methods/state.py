@@ -66,13 +66,6 @@ def update_average(averaged: Any, params: Any, step: jax.Array, decay: float) ->
     return jax.tree.map(lambda old, new: keep * old + (1.0 - keep) * new, averaged, params)
 
 
-def normalise(images: jax.Array) -> jax.Array:
-    """Turns uint8 or uint16 images into float32 in [-1, 1]; floats pass."""
-    if jnp.issubdtype(images.dtype, jnp.floating):
-        return images.astype(jnp.float32)
-    return images.astype(jnp.float32) / (jnp.iinfo(images.dtype).max / 2.0) - 1.0
-
-
 def example_keys(state: GanState, per_device: int) -> jax.Array:
     """Draws a key for each example of this device, from the step and the *global* example index."""
     key = jax.random.fold_in(state.rng, state.step)

@@ -65,7 +65,7 @@ class Siamese(nn.Module):
         ]
         self.content = Conv(8 * self.width, 3, padding=1, init=init)
         self.domain = Conv(8 * self.width, 3, padding=1, init=init)
-        self.attend = Conv(1, 1, init=init)
+        self.attend = Conv(1, 1, use_bias=False, init=init)  # a bias would cancel between the two maps
         self.classify = nn.Dense(3, kernel_init=init)
 
     def features(self, patches: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -83,7 +83,7 @@ def sample_patch_pairs(
     first, second = jax.vmap(lambda key: _draw_places(key, counts, places))(keys)
     patches = jnp.concatenate([cut_patches(a, grid), cut_patches(b, grid)], axis=1)
     take = jax.vmap(lambda patch, index: patch[index])
-    flat = lambda x: x.reshape(batch * total, *x.shape[2:])  # noqa: E731
+    flat = lambda x: x.reshape(batch * total, *x.shape[2:])
     d1, d2, c1, c2 = counts
     pair_class = jnp.repeat(jnp.array([0, 1, 2, 2], jnp.int32), jnp.array(counts), total_repeat_length=total)
     same = jnp.array([False] * (d1 + d2) + [True] * c1 + [False] * c2)

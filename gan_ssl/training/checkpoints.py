@@ -1,5 +1,6 @@
 """Checkpoints by Orbax, and the config that lies beside them."""
 
+import contextlib
 import importlib.metadata
 import json
 import platform
@@ -34,10 +35,8 @@ class Checkpointer:
 
     def __init__(self, workdir: str, keep: int = 1):
         directory = epath.Path(workdir).resolve() / "checkpoints"
-        try:
+        with _writing(workdir):
             directory.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise errors.TrainingError(f"cannot write to the work directory {workdir}: {error.strerror}") from None
         self._manager = ocp.CheckpointManager(directory, options=ocp.CheckpointManagerOptions(max_to_keep=keep))
 
     def save(self, step: int, state: GanState, positions: Mapping[str, int]) -> None:
@@ -45,7 +44,8 @@ class Checkpointer:
         if step in self._manager.all_steps():
             return
         items = ocp.args.Composite(
-            state=ocp.args.StandardSave(serialization.to_state_dict(state)), positions=ocp.args.JsonSave(dict(positions))
+            state=ocp.args.StandardSave(serialization.to_state_dict(state)),
+            positions=ocp.args.JsonSave(dict(positions)),
         )
         self._manager.save(step, args=items, force=True)
 
@@ -74,10 +74,21 @@ def write_config(workdir: str, config: ConfigDict) -> None:
         except importlib.metadata.PackageNotFoundError:
             versions[package] = "not installed"
     root = epath.Path(workdir)
-    root.mkdir(parents=True, exist_ok=True)
-    for name, text in (("config.json", configs.to_json(config)), ("versions.json", json.dumps(versions, indent=2))):
-        (root / f"{name}.new").write_text(text + "\n")
-        (root / f"{name}.new").replace(root / name)
+    texts = {"config.json": configs.to_json(config), "versions.json": json.dumps(versions, indent=2)}
+    with _writing(workdir):
+        root.mkdir(parents=True, exist_ok=True)
+        for name, text in texts.items():
+            (root / f"{name}.new").write_text(text + "\n")
+            (root / f"{name}.new").replace(root / name)
+
+
+@contextlib.contextmanager
+def _writing(workdir: str):
+    """Turns an operating system's refusal into an error of ours."""
+    try:
+        yield
+    except OSError as error:
+        raise errors.TrainingError(f"cannot write to the work directory {workdir}: {error.strerror}") from None
 
 
 def read_config(workdir: str) -> ConfigDict | None:

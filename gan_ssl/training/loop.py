@@ -148,7 +148,7 @@ def _sampler(config: ConfigDict):
     """Returns a function from a state to a picture of the same few training images at every call."""
     if not config.sample_steps:
         return None
-    images = {d: data.evaluation_arrays(config, "train", d, limit=_SAMPLES)["image"] for d in "ab"}
+    images = {d: data.evaluation_arrays(config, "train", d, _SAMPLES, labels=False)["image"] for d in "ab"}
     count = min(len(x) for x in images.values())
     batch = {d: x[:count] for d, x in images.items()}
     sample = jax.jit(methods.get(config.method).make_sample(config))

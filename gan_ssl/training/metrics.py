@@ -99,11 +99,13 @@ class Progress:
 
     def __init__(self, start: int, total: int, shown: Sequence[str]):
         self._total, self._shown, self._start = total, shown, start
-        self._began = time.monotonic()
+        self._began: float | None = None
         self._bar = tqdm(total=total, initial=start, unit="step", dynamic_ncols=True) if sys.stderr.isatty() else None
 
     def step(self) -> None:
         """Counts one step."""
+        if self._began is None:  # the first step compiles
+            self._began, self._start = time.monotonic(), self._start + 1
         if self._bar:
             self._bar.update()
 
@@ -113,7 +115,7 @@ class Progress:
         if self._bar:
             self._bar.set_postfix({k: f"{v:.3f}" for k, v in losses.items()})
             return
-        rate = (step - self._start) / max(time.monotonic() - self._began, 1e-9)
+        rate = (step - self._start) / max(time.monotonic() - (self._began or 0.0), 1e-9)
         left = time.strftime("%H:%M:%S", time.gmtime((self._total - step) / rate)) if rate else "?"
         terms = "  ".join(f"{k} {v:.3f}" for k, v in losses.items())
         logging.info("step %d/%d  %.1f steps/s  %s left  %s", step, self._total, rate, left, terms)

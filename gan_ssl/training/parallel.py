@@ -70,7 +70,9 @@ def shard_state(state: GanState, devices: list[jax.Device]) -> GanState:
         # Copied first: the placed array may alias its source, which a donating step would then delete.
         return jax.tree.map(lambda x: jax.device_put(np.array(x), NamedSharding(mesh, spec)), tree)
 
-    split = jax.tree.map(lambda x: np.asarray(x).reshape(len(devices), -1, *x.shape[1:]), state.places)
+    split = jax.tree.map(
+        lambda x: np.asarray(x).reshape(len(devices), len(x) // len(devices), *x.shape[1:]), state.places
+    )
     return put(state.replace(places={}), PartitionSpec()).replace(places=put(split, PartitionSpec(AXIS)))
 
 

@@ -1,0 +1,37 @@
+"""What a checkpoint is worth; each method is judged in its own way."""
+
+from collections.abc import Callable
+from typing import Any
+
+from gan_ssl import errors
+from gan_ssl.evaluation import translation
+from gan_ssl.training import checkpoints
+
+SPLITS = ("test", "validation")
+_METHODS: dict[str, Callable[..., dict[str, Any]]] = {"op_gan": translation.evaluate}
+
+
+def evaluate(workdir: str, step: int | None = None, split: str = "test", data_dir: str = "") -> dict[str, Any]:
+    """Scores a run as its method is scored, writes the report into the work directory and prints it.
+
+    Args:
+        workdir: of the run.
+        step: which checkpoint; None for the newest.
+        split: `test`, or `validation`, whose files get `_validation` in their names.
+        data_dir: replaces `config.data.dir`.
+
+    Returns:
+        What `eval.json` holds.
+
+    Raises:
+        CheckpointError: there is no such checkpoint.
+        DataError: the images of domain a cannot be used, or an unknown split.
+        TrainingError: the work directory cannot be written.
+    """
+    if split not in SPLITS:
+        raise errors.DataError(f"split is {split!r}; allowed: {', '.join(SPLITS)}")
+    loaded = checkpoints.load(workdir, step)
+    if data_dir:
+        with loaded.config.unlocked():
+            loaded.config.data.dir = data_dir
+    return _METHODS[loaded.config.method](loaded, workdir, split)

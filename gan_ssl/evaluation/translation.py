@@ -1,0 +1,198 @@
+"""How OP-GAN is scored: by segmenters of domain b, by the true translation where it is known, and without labels."""
+
+from typing import Any
+
+import jax
+import numpy as np
+from absl import logging
+from ml_collections import ConfigDict
+
+from gan_ssl import config as configs
+from gan_ssl import data, errors, plots
+from gan_ssl.data.images import normalise
+from gan_ssl.evaluation import report, scores, segmentation
+from gan_ssl.inference import Translator
+from gan_ssl.methods import op_gan, siamese_terms
+from gan_ssl.training.checkpoints import Loaded
+
+# Below these a translator is suspected to invert its input, or to give one picture for every input.
+LOWEST_CORRELATION, LOWEST_VARIATION = -0.7, 0.1
+_SIAMESE_BATCH = 8
+_PICTURES = 8
+
+
+def evaluate(loaded: Loaded, workdir: str, split: str = "test") -> dict[str, Any]:
+    """Scores a run.
+
+    Args:
+        loaded: the checkpoint.
+        workdir: where `eval.json`, `eval.png` and `translated/` are written.
+        split: of the data.
+
+    Returns:
+        `direct`, `translated`, `ceiling`: each `{miou, miou_spread, pixel_accuracy, iou: {class: ...}}`, the mean over
+        the segmenters and the standard deviation of their mIoU. `distance_to_truth` and `distance_to_truth_direct`:
+        `{l1, ssim, edge_f}` of translations and of untranslated images. `edges_kept`: agreement of the strongest edges
+        with the source. `cycle_l1`: `{a, b}`. `siamese`: domain accuracy and correlations on pairs of the split.
+        `sanity`: `{correlation, variation}`. `warnings`, and `missing`: reasons by score. None where unknown.
+
+    Raises:
+        DataError: the images of domain a cannot be used.
+        TrainingError: the work directory cannot be written.
+    """
+    config, files = loaded.config, report.Files(workdir, split)
+    missing: dict[str, str] = {}
+    a = data.evaluation_arrays(config, split, "a", config.evaluation.limit)
+    b = _load_b(config, split, missing)
+    # Multiples of 4 are all that the generator needs: pictures are scored as they were trained on.
+    translator = Translator(config, loaded.params["generator"], loaded.step, multiple=4)
+    fakes = {"b": translator.translate(a["image"], "a2b")}
+    cycle = {"a": scores.l1(a["image"], translator.translate(fakes["b"], "b2a")), "b": None}
+    if b is not None:
+        fakes["a"] = translator.translate(b["image"], "b2a")
+        cycle["b"] = scores.l1(b["image"], translator.translate(fakes["a"], "a2b"))
+    files.write_translated(a["names"], fakes["b"])
+    result = {"step": loaded.step, "config_hash": configs.config_hash(config), "split": split}
+    result |= {"num_images": len(a["image"]), "cycle_l1": cycle}
+    result |= _true_translation_scores(a, fakes["b"], missing)
+    result["siamese"] = _siamese_scores(loaded, a, b, fakes, missing)
+    result["sanity"] = sanity(a["image"], fakes["b"])
+    result["warnings"] = warnings_of(result["sanity"])
+    segmented, predictions = _segmentation_scores(config, a, b, fakes["b"], missing)
+    result |= segmented | {"missing": missing}
+    files.write(result, _columns(config, a, fakes["b"], predictions))
+    return result
+
+
+def _load_b(config: ConfigDict, split: str, missing: dict[str, str]) -> dict[str, Any] | None:
+    try:
+        return data.evaluation_arrays(config, split, "b", config.evaluation.limit)
+    except errors.DataError as error:  # a2b alone can be judged without domain b
+        missing |= {name: str(error) for name in ("ceiling", "siamese", "cycle_l1 of b")}
+        return None
+
+
+def sanity(images: np.ndarray, translated: np.ndarray) -> dict[str, float]:
+    """Compares inputs and outputs, to find translators that ignore their input or invert it.
+
+    Args:
+        images: `[n, height, width, 3]` uint8 or uint16.
+        translated: their translations.
+
+    Returns:
+        `correlation` of a picture with its translation (see `scores`), and the `variation` of the translations over
+        the pictures divided by that of the pictures; 1 where these do not vary.
+    """
+    before = scores.variation(images)
+    relative = scores.variation(translated) / before if before > 1e-3 else 1.0
+    return {"correlation": scores.input_output_correlation(images, translated), "variation": relative}
+
+
+def warnings_of(measured: dict[str, float]) -> list[str]:
+    """Returns a line for each suspicion, which is logged as well."""
+    lines = []
+    if measured["correlation"] < LOWEST_CORRELATION:
+        lines.append(f"the colours look inverted: correlation of input and output {measured['correlation']:.2f}")
+    if measured["variation"] < LOWEST_VARIATION:
+        lines.append(
+            f"one picture for every input: no variation over inputs ({measured['variation']:.2f} of the inputs' own)"
+        )
+    for line in lines:
+        logging.warning(line)
+    return lines
+
+
+def _true_translation_scores(a: dict[str, Any], fake_b: np.ndarray, missing: dict[str, str]) -> dict[str, Any]:
+    result = {"edges_kept": scores.edge_f_score(a["image"], fake_b)}
+    if "truth" not in a:
+        missing["distance_to_truth"] = "the true translations of this data are not known"
+        return result
+    for name, pictures in (("distance_to_truth", fake_b), ("distance_to_truth_direct", a["image"])):
+        result[name] = {
+            "l1": scores.l1(pictures, a["truth"]),
+            "ssim": scores.ssim(pictures, a["truth"]),
+            "edge_f": scores.edge_f_score(pictures, a["truth"]),
+        }
+    return result
+
+
+def _siamese_scores(
+    loaded: Loaded, a: dict[str, Any], b: dict[str, Any] | None, fakes: dict[str, np.ndarray], missing: dict[str, str]
+) -> dict[str, float] | None:
+    """Scores the siamese network on patch pairs of images and their translations, as training logs it."""
+    config, params = loaded.config, loaded.params["discriminator"].get("siamese")
+    if b is None:
+        return None
+    if not configs.self_supervised(config) or params is None:
+        missing["siamese"] = "the siamese network was not trained: its losses have no weight"
+        return None
+    count = min(len(a["image"]), len(b["image"]))
+    size = min(_SIAMESE_BATCH, count)
+    net = op_gan.create_networks(config).siamese
+
+    @jax.jit
+    def measure(params, images, fakes, keys):
+        images, fakes = ({d: normalise(x) for d, x in pictures.items()} for pictures in (images, fakes))
+        return siamese_terms.for_siamese(net, params, images, fakes, keys, config)[1]
+
+    measured = []
+    for start in range(0, count - size + 1, size):  # full batches only, so that one program serves all
+        part = slice(start, start + size)
+        keys = jax.random.split(jax.random.key(start), size)
+        images = {"a": a["image"][part], "b": b["image"][part]}
+        measured.append(measure(params, images, {d: x[part] for d, x in fakes.items()}, keys))
+    return {name: float(np.mean([m[name] for m in measured])) for name in measured[0]}
+
+
+def _segmentation_scores(
+    config: ConfigDict, a: dict[str, Any], b: dict[str, Any] | None, fake_b: np.ndarray, missing: dict[str, str]
+) -> tuple[dict[str, Any], np.ndarray | None]:
+    """Scores label maps; returns them and the first segmenter's predictions for the translations."""
+    if "label" not in a:
+        missing |= dict.fromkeys(("direct", "translated"), "the images of domain a have no labels")
+    if b is not None and "label" not in b:
+        missing["ceiling"] = "the images of domain b have no labels"
+    sets = {"direct": (a["image"], a), "translated": (fake_b, a), "ceiling": (b["image"], b) if b else None}
+    sets = {name: (s[0], s[1]["label"]) for name, s in sets.items() if name not in missing and s}
+    result: dict[str, Any] = dict.fromkeys(("direct", "translated", "ceiling"))
+    if not sets:
+        return result, None
+    try:
+        segmenters = segmentation.trained_segmenters(config)
+    except errors.DataError as error:
+        missing |= {name: str(error) for name in sets}
+        return result, None
+    predicted = {name: [s.predict(images) for s in segmenters] for name, (images, _) in sets.items()}
+    names, ignore = data.class_names(config), config.data.ignore_index
+    for name, (_, truth) in sets.items():
+        matrices = [scores.confusion_matrix(truth, p, len(names), ignore) for p in predicted[name]]
+        result[name] = summarise(matrices, names)
+    return result, predicted.get("translated", [None])[0]
+
+
+def summarise(matrices: list[np.ndarray], class_names: tuple[str, ...]) -> dict[str, Any]:
+    """Averages the scores of several segmenters over their confusion matrices."""
+    mious = [scores.mean_iou(m) for m in matrices]
+    known = np.isfinite([scores.iou_by_class(m) for m in matrices])
+    iou = np.nan_to_num([scores.iou_by_class(m) for m in matrices]).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+    iou = np.where(known.any(axis=0), iou, np.nan)
+    return {
+        "miou": float(np.mean(mious)),
+        "miou_spread": float(np.std(mious, ddof=1)) if len(mious) > 1 else 0.0,
+        "pixel_accuracy": float(np.mean([scores.pixel_accuracy(m) for m in matrices])),
+        "iou": dict(zip(class_names, iou.tolist(), strict=True)),
+    }
+
+
+def _columns(
+    config: ConfigDict, a: dict[str, Any], fake_b: np.ndarray, predicted: np.ndarray | None
+) -> dict[str, np.ndarray]:
+    names = data.class_names(config)
+    columns = {"image": a["image"], "translation": fake_b}
+    if predicted is not None:
+        columns["prediction"] = plots.colour_labels(predicted[:_PICTURES], len(names), names)
+    if "label" in a and names:
+        columns["truth"] = plots.colour_labels(a["label"][:_PICTURES], len(names), names)
+    if "truth" in a:
+        columns["true translation"] = a["truth"]
+    return {caption: pictures[:_PICTURES] for caption, pictures in columns.items()}

@@ -1,0 +1,199 @@
+"""Image files in, translated PNG files out: the same sizes, the same tree, the same names."""
+
+import itertools
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from absl import logging
+from PIL import Image
+from tqdm import tqdm
+
+from gan_ssl import data, errors, plots
+from gan_ssl.data import folders
+from gan_ssl.inference import translator as translators
+
+# Mean distance of the channels from their mean, on [0, 1], up to which a grey picture's translation counts as grey.
+_GREY_TOLERANCE = 4 / 255
+_MOST_WAITING_PIXELS = 2**24
+
+
+class Job(NamedTuple):
+    """A file to translate, and what to write."""
+
+    source: Path
+    target: Path
+
+
+def translate_files(
+    workdir: str,
+    source: str,
+    output: str,
+    direction: str = "a2b",
+    step: int | None = None,
+    multiple: int = 32,
+    batch_size: int | None = None,
+) -> list[Path]:
+    """Translates a file or all images below a folder.
+
+    Outputs are upright PNG files of the input's size; transparency is put back. A grey input whose translation has
+    (nearly) equal channels stays grey, and keeps 16 bits then; colour is written with 8 bits a channel.
+
+    Args:
+        workdir: of a run; only read.
+        source: an image, or a folder that is searched with its subfolders. Links to folders are not followed.
+        output: the folder to write to; nothing outside it is written, nor any input replaced.
+        direction: `a2b` or `b2a`.
+        step: which checkpoint; None for the newest.
+        multiple: see `inference.load`.
+        batch_size: see `inference.load`.
+
+    Returns:
+        The written files.
+
+    Raises:
+        DataError: there is no image, the output cannot be written or is the input; or, after all others were
+            translated, some files could not be read.
+        CheckpointError: there is no such checkpoint.
+    """
+    if direction not in translators.DIRECTIONS:
+        raise errors.DataError(f"--direction is {direction!r}; allowed: {', '.join(translators.DIRECTIONS)}")
+    if not source or not output:
+        raise errors.DataError("--input and --output are needed: an image or a folder of images, and a folder")
+    jobs = plan(Path(source), Path(output))
+    translator = translators.load(workdir, step, multiple, batch_size)
+    logging.info("translating %d images %s with step %d of %s", len(jobs), direction, translator.step, workdir)
+    failures: list[str] = []
+    written: list[Path] = []
+    with tqdm(total=len(jobs), desc="translate", unit="image", disable=None) as progress:
+        for batch in _batches(jobs, translator, failures, progress):
+            translated = translator.translate([decoded.pixels for _, decoded in batch], direction)
+            for (job, decoded), pixels in zip(batch, translated, strict=True):
+                image = as_input(pixels, decoded, translator.config.data.intensity_range)
+                if _write(job, image, Path(output), failures):
+                    written.append(job.target)
+            progress.update(len(batch))
+    if failures:
+        for failure in failures:
+            logging.error("not translated: %s", failure)
+        raise errors.DataError(f"{len(failures)} of {len(jobs)} images were not translated, {failures[0]}, ...")
+    return written
+
+
+def plan(source: Path, output: Path) -> list[Job]:
+    """Pairs every image with the file to write.
+
+    The first of several images whose names differ in their ending alone (PNG first) is written as `stem.png`, the
+    others under their full names, `name.jpg.png`.
+
+    Args:
+        source: an image or a folder.
+        output: the folder to write to; where it lies below `source`, it is not searched.
+
+    Returns:
+        The jobs, in natural order.
+
+    Raises:
+        DataError: there is no image, or an output would replace an input.
+    """
+    if not source.exists():
+        raise errors.DataError(f"{source}: no such file or folder (--input)")
+    if output.exists() and not output.is_dir():
+        raise errors.DataError(f"{output} is a file; allowed: a folder to write to (--output)")
+    root = source if source.is_dir() else source.parent
+    if source.is_dir() and output.resolve() == source.resolve():
+        raise errors.DataError(f"{output} is the input itself; name another folder (--output)")
+    names = folders.list_images(source) if source.is_dir() else [source.name]
+    if source.is_dir() and output.resolve().is_relative_to(source.resolve()):
+        names = [n for n in names if not (root.resolve() / n).is_relative_to(output.resolve())]
+    if not names:
+        raise errors.DataError(f"{source}: no image in this folder; allowed: {' '.join(data.images.EXTENSIONS)}")
+    targets = _target_names(names)
+    jobs = [Job(root / name, output / targets[name]) for name in names]
+    inputs = {job.source.resolve() for job in jobs}
+    for job in jobs:
+        if job.target.resolve() in inputs:
+            raise errors.DataError(f"{job.target}: this output would replace an input; name another --output")
+    return jobs
+
+
+def _target_names(names: Sequence[str]) -> dict[str, str]:
+    targets: dict[str, str] = {}
+    taken: set[str] = set()  # in lower case, since some file systems do not tell the cases apart
+    for name in sorted(names, key=lambda n: not n.lower().endswith(".png")):
+        stem = os.path.splitext(name)[0]
+        candidates = itertools.chain([f"{stem}.png", f"{name}.png"], (f"{name}_{i}.png" for i in itertools.count(2)))
+        target = next(c for c in candidates if c.casefold() not in taken)
+        if target != f"{stem}.png":
+            logging.warning("%s is written as %s, since another image has the same stem", name, target)
+        taken.add(target.casefold())
+        targets[name] = target
+    return targets
+
+
+def as_input(pixels: np.ndarray, decoded: data.Decoded, intensity_range: Sequence[float] = ()) -> Image.Image:
+    """Makes a translation look like its input: grey, 16 bits and transparency where that had them.
+
+    Args:
+        pixels: `[height, width, 3]` uint8 or uint16.
+        decoded: the input.
+        intensity_range: stored values of 16-bit files that are black and white, as in `config.data`.
+
+    Returns:
+        A picture of mode L, LA, I;16, RGB or RGBA.
+    """
+    channels = pixels.astype(np.float32)
+    grey = channels.mean(axis=-1)
+    top = np.iinfo(pixels.dtype).max
+    if not decoded.grey or np.abs(channels - grey[..., None]).mean() > _GREY_TOLERANCE * top:
+        image = Image.fromarray(plots.to_uint8(pixels))
+    elif pixels.dtype == np.uint16:
+        low, high = intensity_range or (0, top)
+        if low < 0 or high > top:  # values that a 16-bit PNG cannot hold
+            low, high = 0, top
+        image = Image.fromarray(np.round(low + grey * ((high - low) / top)).astype(np.uint16))
+    else:
+        image = Image.fromarray(np.round(grey).astype(np.uint8))
+    if decoded.alpha is not None:
+        image.putalpha(Image.fromarray(decoded.alpha))
+    return image
+
+
+def _batches(
+    jobs: Sequence[Job], translator: translators.Translator, failures: list[str], progress: tqdm
+) -> Iterator[list[tuple[Job, data.Decoded]]]:
+    """Reads the files and gathers those of one rounded size; unreadable ones are noted."""
+    options = translator.config.data
+    waiting: dict[tuple[int, int], list[tuple[Job, data.Decoded]]] = {}
+    for job in jobs:
+        try:
+            decoded = data.decode(
+                job.source, max_pixels=options.max_pixels, intensity_range=tuple(options.intensity_range)
+            )
+        except errors.DataError as error:
+            failures.append(str(error))
+            progress.update()
+            continue
+        size = translator.padded_size(*decoded.pixels.shape[:2])
+        waiting.setdefault(size, []).append((job, decoded))
+        if len(waiting[size]) == translator.batch_size:
+            yield waiting.pop(size)
+        # A folder of many sizes must not be held in memory for batches that never fill.
+        if sum(h * w * len(batch) for (h, w), batch in waiting.items()) > _MOST_WAITING_PIXELS:
+            yield waiting.pop(next(iter(waiting)))
+    yield from waiting.values()
+
+
+def _write(job: Job, image: Image.Image, output: Path, failures: list[str]) -> bool:
+    """Writes a translation, unless a link leads out of the output folder."""
+    try:
+        job.target.parent.mkdir(parents=True, exist_ok=True)
+        if not job.target.parent.resolve().is_relative_to(output.resolve()):
+            failures.append(f"{job.source}: {job.target} lies outside --output, behind a link")
+            return False
+        plots.save_image(job.target, image)
+        return True
+    except OSError as error:
+        raise errors.DataError(f"{job.target}: cannot be written: {error.strerror or error}") from None

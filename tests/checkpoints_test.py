@@ -1,0 +1,93 @@
+"""Checkpoints: device counts, relative paths, missing runs."""
+
+import chex
+import jax
+import numpy as np
+import pytest
+from flax.serialization import to_state_dict
+
+from gan_ssl import errors
+from gan_ssl.config import validate
+from gan_ssl.methods import image_pool, op_gan
+from gan_ssl.training import checkpoints, parallel
+from tests import tiny
+
+
+@pytest.fixture(scope="module")
+def config():
+    return validate(tiny.config(batch_size=8))
+
+
+@pytest.fixture(scope="module")
+def state(config):
+    return op_gan.create_state(jax.random.PRNGKey(3), config)
+
+
+def test_saved_from_8_devices_read_on_1_and_2_by_a_relative_path(config, state, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    sharded = parallel.shard_state(state, jax.devices()[:8])
+    checkpoints.write_config("run", config)
+    checkpointer = checkpoints.Checkpointer("run")
+    checkpointer.save(5, parallel.gather_state(sharded), {"unpaired": 5})
+    checkpointer.close()
+    checkpointer = checkpoints.Checkpointer("run")
+    restored, positions = checkpointer.restore(op_gan.create_state(jax.random.PRNGKey(0), config))
+    checkpointer.close()
+    assert positions == {"unpaired": 5}
+    for count in (1, 2):
+        there = parallel.gather_state(parallel.shard_state(restored, jax.devices()[:count]))
+        chex.assert_trees_all_equal(to_state_dict(there), to_state_dict(jax.device_get(state)))
+    loaded = checkpoints.load("run")
+    assert loaded.step == 5
+    chex.assert_trees_all_equal(loaded.params["generator"], jax.device_get(state.averaged))
+
+
+def test_newest_are_kept_and_a_step_can_be_picked(config, state, tmp_path):
+    checkpoints.write_config(str(tmp_path), config)
+    checkpointer = checkpoints.Checkpointer(str(tmp_path), keep=2)
+    for step in (1, 2, 3):
+        checkpointer.save(step, jax.device_get(state), {})
+    checkpointer.close()
+    assert checkpoints.load(str(tmp_path), step=2).step == 2
+    with pytest.raises(errors.CheckpointError, match=r"no checkpoint of step 1; there are: \[2, 3\]"):
+        checkpoints.load(str(tmp_path), step=1)
+
+
+def test_a_folder_without_a_run_is_named(tmp_path):
+    with pytest.raises(errors.CheckpointError, match="holds no run"):
+        checkpoints.load(str(tmp_path))
+
+
+def test_save_weights_is_read_by_load_and_never_overwrites(config, state, tmp_path):
+    params = {"generator": state.generator.params, "discriminator": state.discriminator.params}
+    checkpoints.save_weights(str(tmp_path / "w"), config, params)
+    loaded = checkpoints.load(str(tmp_path / "w"))
+    chex.assert_trees_all_equal(loaded.params, jax.device_get(params))
+    with pytest.raises(errors.CheckpointError, match="already holds a run"):
+        checkpoints.save_weights(str(tmp_path / "w"), config, params)
+
+
+def test_devices_divide_the_batch():
+    assert len(parallel.choose_devices(8)) == 8
+    assert len(parallel.choose_devices(6)) == 6
+    assert len(parallel.choose_devices(1)) == 1
+    with pytest.raises(errors.ConfigError, match="config.num_devices is 9"):
+        parallel.choose_devices(9, 9)
+    with pytest.raises(errors.ConfigError, match="config.batch_size is 4; allowed: a multiple of 3 devices"):
+        parallel.choose_devices(4, 3)
+
+
+def test_pool_fills_then_swaps_half_of_the_time():
+    pool = image_pool.create(2, 3, (1, 1, 1), "float32")
+    exchange = jax.jit(image_pool.exchange)
+    key, shown = jax.random.PRNGKey(0), []
+    for i in range(200):
+        keys = jax.random.split(jax.random.fold_in(key, i), 2)
+        pool, out = exchange(pool, keys, np.full((2, 1, 1, 1), i, np.float32))
+        shown.append(np.asarray(out).reshape(2))
+    shown = np.array(shown)
+    np.testing.assert_array_equal(shown[:3], [[0, 0], [1, 1], [2, 2]])  # filling: the images themselves
+    past = shown[3:] != np.arange(3, 200)[:, None]
+    assert 0.4 < past.mean() < 0.6
+    assert (shown[3:] <= np.arange(3, 200)[:, None]).all()
+    assert (past[:, 0] != past[:, 1]).any()  # places draw for themselves

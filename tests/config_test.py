@@ -1,0 +1,101 @@
+"""The validation step: one line that names the field, the value and what is allowed."""
+
+import importlib
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gan_ssl import config as configs
+from gan_ssl import errors
+from tests import tiny
+
+recipe = importlib.import_module("op_gan")
+
+
+@pytest.mark.parametrize("arg", ["", *recipe.VARIANTS, "quick,cyclegan", "quick,published", "published,content"])
+def test_every_recipe_is_valid(arg):
+    assert configs.validate(recipe.get_config(arg)).is_locked
+
+
+def test_published_is_the_paper_to_the_letter():
+    config = recipe.get_config("published")
+    assert (config.model.width, config.model.num_blocks, config.model.upsample) == (64, 9, "transpose")
+    assert (config.model.discriminator_layers, config.model.skip, config.batch_size) == (3, False, 1)
+    assert (config.loss.content_form, config.loss.contrast, config.loss.cycle) == ("maps", 0.0, 10.0)
+    assert (config.optimizer.learning_rate, config.optimizer.beta1, config.num_epochs) == (2e-4, 0.5, 200)
+    assert config.model.ema_decay == 0 and config.pool.size == 50 and config.loss.identity == 0
+
+
+def test_unknown_variant_names_the_known_ones():
+    with pytest.raises(errors.ConfigError, match="no variant 'qick'; allowed: quick"):
+        recipe.get_config("qick")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "allowed"),
+    [
+        ("batch_size", 0, "at least 1"),
+        ("data.image_size", (66, 64), "multiples of 4"),
+        ("data.name", "celeb", "tfds:NAME"),
+        ("model.upsample", "bicubic", "transpose, resize, antialias"),
+        ("pretext.pairs", (0, 0, 0, 0), "not all 0"),
+        ("loss.cycle", -1.0, "at least 0"),
+        ("optimizer.beta1", 1.0, "below 1"),
+        ("data.intensity_range", (5.0, 5.0), "low below high"),
+        ("data.load_size", (20, 20), "at least image_size"),
+        ("num_steps", 0, "one of them above 0"),
+        ("pretext.twin_patches", 10, "at most grid x grid = 9"),
+    ],
+)
+def test_bad_values_name_field_value_and_what_is_allowed(field, value, allowed):
+    config = tiny.config(**{field.replace(".", "__"): value})
+    with pytest.raises(errors.ConfigError) as caught:
+        configs.validate(config)
+    message = str(caught.value)
+    assert f"config.{field}" in message and allowed in message and "\n" not in message
+
+
+def test_a_misspelt_field_names_the_nearest():
+    config = tiny.config().unlock()
+    config.loss.cycel = 5.0
+    with pytest.raises(errors.ConfigError, match=r"config.loss.cycel is no field; did you mean config.loss.cycle\?"):
+        configs.validate(config)
+
+
+def test_a_missing_field_is_named():
+    config = tiny.config().unlock()
+    del config.loss["domain"]
+    with pytest.raises(errors.ConfigError, match="config.loss.domain is missing"):
+        configs.validate(config)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from(sorted(configs.flatten(configs.base_config()))), st.one_of(st.none(), st.text(), st.floats()))
+def test_any_value_is_accepted_or_one_of_our_errors(field, value):
+    config = tiny.config().unlock().copy_and_resolve_references()
+    with config.ignore_type():
+        config.update_from_flattened_dict({field: value})
+    try:
+        configs.validate(config)
+    except errors.ConfigError as error:
+        assert "\n" not in str(error)
+
+
+def test_json_round_trip_keeps_every_value_and_hash():
+    config = configs.validate(tiny.config(data__intensity_range=(0.0, 4095.0)))
+    read = configs.from_json(configs.to_json(config))
+    assert configs.flatten(read) == configs.flatten(config)
+    assert configs.config_hash(read) == configs.config_hash(config)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "null", '{"method": 3}'])
+def test_what_is_no_config_is_one_of_our_errors(text):
+    with pytest.raises(errors.ConfigError):
+        configs.from_json(text)
+
+
+def test_only_fields_that_shape_the_trajectory_change_the_hash():
+    base = configs.config_hash(tiny.config())
+    assert configs.config_hash(tiny.config(log_steps=7, evaluation__limit=3)) == base
+    assert configs.config_hash(tiny.config(loss__domain=0.5)) != base
