@@ -24,7 +24,7 @@ def _recommended(config):
 
 
 def _quick(config):
-    config.num_steps = 1600
+    config.num_steps = 2400
     config.data.name = "scenes"
     config.data.image_size = (64, 64)
     config.data.load_size = (64, 64)
