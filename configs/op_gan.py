@@ -38,6 +38,8 @@ def _quick(config):
     config.model.siamese_width = 8
     config.model.siamese_strides = (1, 2, 2)
     config.model.ema_decay = 0.995
+    config.pretext.pairs = (1, 1, 3, 1)
+    config.loss.content = 3.0
     config.pretext.twin_negative = 0.4  # lit windows by night are dark windows by day
 
 

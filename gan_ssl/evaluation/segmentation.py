@@ -73,7 +73,7 @@ class UNet(nn.Module):
 
 
 def _halve(x: jax.Array) -> jax.Array:
-    """Averages 2x2. XLA may recompute the input of a maximum in its gradient, find no place equal to it, and give NaN."""
+    """Averages 2x2. XLA may recompute a maximum's input in its gradient, find no place equal to it, and give NaN."""
     batch, height, width, channels = x.shape
     return x.reshape(batch, height // 2, 2, width // 2, 2, channels).mean(axis=(2, 4))
 
