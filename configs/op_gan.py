@@ -9,8 +9,8 @@
 
 Variants combine from left to right: `quick,cyclegan`, `quick,published`.
 
-Expected of `quick`: mIoU 42.2 to 44.3 over 3 seeds (untranslated 25.8, ceiling 81.2; `quick,cyclegan` 35.1 and 40.9
-over 2); 84 ms a step on two CPU cores, 3.4 minutes of steps after 16 s of compilation.
+Expected of `quick`: mIoU 42.2 to 44.3 over 3 seeds (untranslated 25.8, ceiling 81.2; `quick,cyclegan` 35.1
+to 40.9 over 3); 84 ms a step on two CPU cores, 3.4 minutes of steps after 16 s of compilation.
 """
 
 from gan_ssl import errors
