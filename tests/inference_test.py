@@ -174,7 +174,7 @@ def test_unreadable_files_are_listed_and_the_rest_is_done(echo, tmp_path):
     (source / "bad.png").write_bytes(b"\x89PNG nothing")
     (source / "empty.jpg").touch()
     Image.fromarray(_picture(8, 8)).save(source / "good.png")
-    with pytest.raises(errors.DataError, match="2 of 3 images were not translated, .*bad.png"):
+    with pytest.raises(errors.DataError, match="2 of 3 images were not translated; the first: .*bad.png"):
         _translate(source, out)
     assert os.listdir(out) == ["good.png"]
 

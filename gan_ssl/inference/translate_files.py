@@ -78,7 +78,7 @@ def translate_files(
     if failures:
         for failure in failures:
             logging.error("not translated: %s", failure)
-        raise errors.DataError(f"{len(failures)} of {len(jobs)} images were not translated, {failures[0]}, ...")
+        raise errors.DataError(f"{len(failures)} of {len(jobs)} images were not translated; the first: {failures[0]}")
     return written
 
 
