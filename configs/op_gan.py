@@ -10,7 +10,7 @@
 Variants combine from left to right: `quick,cyclegan`, `quick,published`.
 
 Expected of `quick`: mIoU 42.2 to 44.3 over 3 seeds (untranslated 25.8, ceiling 81.2; `quick,cyclegan` 35.1
-to 40.9 over 3); 84 ms a step on two CPU cores, 3.4 minutes of steps after 16 s of compilation.
+to 40.9 over 3); 74 to 77 ms a step on two CPU cores, 3.1 minutes of steps after 16 s of compilation.
 """
 
 from gan_ssl import errors

@@ -95,12 +95,11 @@ def convolve_transposed(x: jax.Array, kernel: jax.Array) -> jax.Array:
 def upsample_bilinear(x: jax.Array) -> jax.Array:
     """Doubles height and width bilinearly with half-pixel centres and replicated edges."""
     for axis in (1, 2):
-        pads = [(0, 0)] * 4
-        pads[axis] = (1, 1)
-        padded = jnp.pad(x, pads, mode="edge")
         size = x.shape[axis]
-        before = lax.slice_in_dim(padded, 0, size, axis=axis)
-        after = lax.slice_in_dim(padded, 2, size + 2, axis=axis)
+        part = lambda start, stop, x=x, axis=axis: lax.slice_in_dim(x, start, stop, axis=axis)
+        # Concatenated, not padded: on a CPU the gradient is 2 to 16 times as fast, a whole step of `quick` 1.2 times.
+        before = jnp.concatenate([part(0, 1), part(0, size - 1)], axis)
+        after = jnp.concatenate([part(1, size), part(size - 1, size)], axis)
         pair = jnp.stack([0.75 * x + 0.25 * before, 0.75 * x + 0.25 * after], axis=axis + 1)
         x = pair.reshape(*x.shape[:axis], 2 * size, *x.shape[axis + 1 :])
     return x
