@@ -3,6 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
+from gan_ssl import methods
+from gan_ssl.networks import cyclegan, siamese
+
 Rule = tuple[Callable[[Any], bool], str]
 
 
@@ -27,7 +30,7 @@ def _tuple_of(count, low, multiple=1) -> Rule:
 
 
 RULES: dict[str, Rule] = {
-    "method": _one_of("op_gan"),
+    "method": _one_of(*methods.NAMES),
     "seed": _between(0, 2**31 - 1),
     "num_steps": _at_least(0),
     "num_epochs": _at_least(0),
@@ -53,7 +56,7 @@ RULES: dict[str, Rule] = {
     "data.ignore_index": _between(0, 255),
     "model.width": _at_least(1),
     "model.num_blocks": _at_least(0),
-    "model.upsample": _one_of("transpose", "resize", "antialias"),
+    "model.upsample": _one_of(*cyclegan.UPSAMPLINGS),
     "model.discriminator_width": _at_least(1),
     "model.discriminator_layers": _between(1, 6),
     "model.siamese_width": _at_least(1),
@@ -61,7 +64,7 @@ RULES: dict[str, Rule] = {
         lambda v: len(v) == 3 and all(s in (1, 2) for s in v),
         "3 strides of 1 or 2",
     ),
-    "model.normalise": _one_of("none", "l2", "softmax", "standardize"),
+    "model.normalise": _one_of(*siamese.NORMALISATIONS),
     "model.siamese_init": _one_of("normal", "kaiming"),
     "model.ema_decay": (lambda v: 0 <= v < 1, "at least 0 and below 1"),
     "pool.size": _at_least(0),

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from gan_ssl import errors, plots
+from gan_ssl import plots
+from gan_ssl.training.checkpoints import writing
 
 _COLUMNS = ("direct", "translated", "ceiling")
 
@@ -23,12 +24,10 @@ class Files:
         root = Path(workdir)
         self.json, self.picture = root / f"eval{suffix}.json", root / f"eval{suffix}.png"
         self.translated = root / f"translated{suffix}"
-        try:
+        with writing(workdir):
             self.translated.mkdir(exist_ok=True)
             if not os.access(root, os.W_OK):
                 raise PermissionError(13, "permission denied")
-        except OSError as error:
-            raise errors.TrainingError(f"cannot write to the work directory {workdir}: {error.strerror}") from None
 
     def write_translated(self, names: Sequence[str], images: np.ndarray) -> None:
         """Writes every translation under its source's name."""

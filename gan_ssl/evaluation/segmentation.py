@@ -24,6 +24,7 @@ from tqdm import tqdm
 from gan_ssl import data, errors, pretext
 from gan_ssl.data.images import normalise
 from gan_ssl.networks.layers import Conv
+from gan_ssl.training.compilation import user_cache
 
 LEARNING_RATE = 1.5e-2
 JITTER = {"log_gamma": 0.5, "gain": 0.3, "offset": 0.1, "noise": 0.05, "grey": 0.3, "negative": 0.0}
@@ -186,8 +187,8 @@ def train(
 
 
 def cache_dir() -> Path:
-    """Returns the folder of trained segmenters, `$XDG_CACHE_HOME` (or `~/.cache`) `/gan_ssl/segmenters`."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gan_ssl" / "segmenters"
+    """Returns the folder of trained segmenters, below the user's cache."""
+    return user_cache() / "segmenters"
 
 
 def _cache_key(config: ConfigDict, fingerprint: str, num_classes: int) -> str:

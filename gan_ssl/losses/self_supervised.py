@@ -7,7 +7,7 @@ import optax
 _EPSILON = 1e-6
 
 
-def _masked_mean(values: jax.Array, mask: jax.Array) -> jax.Array:
+def masked_mean(values: jax.Array, mask: jax.Array) -> jax.Array:
     """Mean over the entries whose mask is true; 0 with zero gradient where none is."""
     mask = mask.astype(values.dtype)
     return jnp.sum(values * mask) / jnp.maximum(jnp.sum(mask), 1.0)
@@ -24,7 +24,7 @@ def content_consistency_loss(map_a: jax.Array, map_b: jax.Array, mask: jax.Array
     Returns:
         A scalar, the mean over the pixels of the masked pairs; 0 with zero gradient when none is.
     """
-    return _masked_mean(jnp.mean(jnp.square(map_a - map_b), axis=(1, 2)), mask)
+    return masked_mean(jnp.mean(jnp.square(map_a - map_b), axis=(1, 2)), mask)
 
 
 def map_correlation(map_a: jax.Array, map_b: jax.Array) -> jax.Array:
@@ -49,7 +49,7 @@ def content_contrast_loss(map_a: jax.Array, map_b: jax.Array, mask: jax.Array) -
     Returns:
         A scalar in [0, 1]; 0 with zero gradient when no pair counts.
     """
-    return _masked_mean(jnp.square(jax.nn.relu(map_correlation(map_a, map_b))), ~mask)
+    return masked_mean(jnp.square(jax.nn.relu(map_correlation(map_a, map_b))), ~mask)
 
 
 def domain_classification_loss(logits: jax.Array, classes: jax.Array) -> jax.Array:
@@ -87,6 +87,11 @@ def place_contrast_loss(first: jax.Array, second: jax.Array, temperature: float 
     return jnp.mean(0.5 * (rows + columns) - own)
 
 
+def place_cosine(x: jax.Array, y: jax.Array) -> jax.Array:
+    """Cosine of the features of each place: `[..., channels]` twice to `[...]` in [-1, 1]."""
+    return jnp.sum(_unit(x) * _unit(y), axis=-1)
+
+
 def feature_registration_loss(source: jax.Array, translated: jax.Array, mask: jax.Array) -> jax.Array:
     """Holds a translation to the content of its source (ours): 1 - cosine, mean over places.
 
@@ -98,5 +103,5 @@ def feature_registration_loss(source: jax.Array, translated: jax.Array, mask: ja
     Returns:
         A scalar in [0, 2]; 0 with zero gradient when the mask is empty.
     """
-    cosine = jnp.sum(_unit(jax.lax.stop_gradient(source)) * _unit(translated), axis=-1)
-    return _masked_mean(jnp.mean(1.0 - cosine, axis=(1, 2)), mask)
+    cosine = place_cosine(jax.lax.stop_gradient(source), translated)
+    return masked_mean(jnp.mean(1.0 - cosine, axis=(1, 2)), mask)

@@ -22,6 +22,7 @@ from gan_ssl import errors
 _METHODS = {
     "op_gan": "gan_ssl.methods.op_gan",
 }
+NAMES = tuple(_METHODS)
 
 
 def get(name: str) -> ModuleType:
@@ -31,5 +32,5 @@ def get(name: str) -> ModuleType:
         ConfigError: there is no such method.
     """
     if name not in _METHODS:
-        raise errors.ConfigError(f"config.method is {name!r}; allowed: {', '.join(_METHODS)}")
+        raise errors.ConfigError(f"config.method is {name!r}; allowed: {', '.join(NAMES)}")
     return importlib.import_module(_METHODS[name])

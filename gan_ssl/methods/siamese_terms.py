@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from gan_ssl import losses, pretext
-from gan_ssl.losses.self_supervised import map_correlation
+from gan_ssl.losses.self_supervised import map_correlation, masked_mean, place_cosine
 from gan_ssl.methods.state import Metrics
 from gan_ssl.networks import Siamese
 from gan_ssl.pretext import PatchPairs
@@ -72,7 +72,7 @@ def for_siamese(
     if config.loss.content_form == "twins":
         if config.loss.twin:
             terms["twin"] = twin_loss(net, params, images, keys[:, 1], config)
-        correlation = jnp.mean(_cosine(first, second), axis=(1, 2))
+        correlation = jnp.mean(place_cosine(first, second), axis=(1, 2))
         spread = jnp.mean(jnp.std(first, axis=(1, 2)))
     else:
         maps = [_maps(net, params, c, pairs) for c in (first, second)]
@@ -82,8 +82,8 @@ def for_siamese(
         spread = jnp.mean(jnp.std(maps[0], axis=(1, 2)))
     logged = {
         "content_std": spread,
-        "correlation_same": _mean_where(correlation, same),
-        "correlation_other": _mean_where(correlation, ~same),
+        "correlation_same": masked_mean(correlation, same),
+        "correlation_other": masked_mean(correlation, ~same),
         "domain_accuracy": jnp.mean((jnp.argmax(logits, axis=1) == pairs.pair_class).astype(jnp.float32)),
     }
     return terms, logged
@@ -108,13 +108,3 @@ def twin_loss(net: Siamese, params: dict, images: Images, keys: jax.Array, confi
     content, _ = _features(net, params, both.reshape(-1, *both.shape[3:]))
     content = content.reshape(2, both.shape[1], -1, content.shape[-1])
     return jnp.mean(jax.vmap(losses.place_contrast_loss, (0, 0, None))(*content, options.temperature))
-
-
-def _cosine(x: jax.Array, y: jax.Array) -> jax.Array:
-    """Cosine of the features of each place."""
-    unit = lambda f: f / (jnp.linalg.norm(f, axis=-1, keepdims=True) + 1e-6)
-    return jnp.sum(unit(x) * unit(y), axis=-1)
-
-
-def _mean_where(values: jax.Array, mask: jax.Array) -> jax.Array:
-    return jnp.sum(jnp.where(mask, values, 0.0)) / jnp.maximum(jnp.sum(mask), 1)

@@ -35,7 +35,7 @@ class Checkpointer:
 
     def __init__(self, workdir: str, keep: int = 1):
         directory = epath.Path(workdir).resolve() / "checkpoints"
-        with _writing(workdir):
+        with writing(workdir):
             directory.mkdir(parents=True, exist_ok=True)
         self._manager = ocp.CheckpointManager(directory, options=ocp.CheckpointManagerOptions(max_to_keep=keep))
 
@@ -75,7 +75,7 @@ def write_config(workdir: str, config: ConfigDict) -> None:
             versions[package] = "not installed"
     root = epath.Path(workdir)
     texts = {"config.json": configs.to_json(config), "versions.json": json.dumps(versions, indent=2)}
-    with _writing(workdir):
+    with writing(workdir):
         root.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():
             (root / f"{name}.new").write_text(text + "\n")
@@ -83,8 +83,8 @@ def write_config(workdir: str, config: ConfigDict) -> None:
 
 
 @contextlib.contextmanager
-def _writing(workdir: str):
-    """Turns an operating system's refusal into an error of ours."""
+def writing(workdir: str):
+    """Turns an operating system's refusal to write there into a TrainingError."""
     try:
         yield
     except OSError as error:

@@ -136,12 +136,15 @@ def _train(
             scalars = running.flush() | {"train/data_wait": streams.waited / (time.monotonic() - began)}
             writer.write(step, scalars)
             progress.report(step, scalars)
-        if config.sample_steps and (last or step % config.sample_steps == 0):
-            writer.picture(step, sample(parallel.gather_state(sharded)))
+        sampling = config.sample_steps and (last or step % config.sample_steps == 0)
+        if sampling or saving:
+            state = parallel.gather_state(sharded)
+        if sampling:
+            writer.picture(step, sample(state))
         if saving:
-            checkpointer.save(step, parallel.gather_state(sharded), streams.positions)
+            checkpointer.save(step, state, streams.positions)
     progress.close()
-    return parallel.gather_state(sharded)
+    return jax.device_get(state)
 
 
 def _sampler(config: ConfigDict):

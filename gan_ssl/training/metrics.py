@@ -13,7 +13,7 @@ from etils import epath
 from tensorboardX import SummaryWriter
 from tqdm import tqdm
 
-from gan_ssl import errors
+from gan_ssl import errors, plots
 
 
 class MetricWriter:
@@ -39,12 +39,7 @@ class MetricWriter:
 
     def picture(self, step: int, image: np.ndarray) -> None:
         """Writes one `[height, width, 3]` uint8 picture."""
-        from PIL import Image
-
-        folder = self._root / "samples"
-        folder.mkdir(exist_ok=True)
-        with (folder / f"step_{step:07d}.png").open("wb") as file:
-            Image.fromarray(image).save(file, "PNG")
+        plots.save_image(self._root / "samples" / f"step_{step:07d}.png", image)
         self._events.add_image("samples", image, step, dataformats="HWC")
 
     def close(self) -> None:
