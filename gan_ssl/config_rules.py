@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from gan_ssl import methods
-from gan_ssl.networks import cyclegan, siamese
+from gan_ssl.networks import cyclegan, siamese, stargan
 
 Rule = tuple[Callable[[Any], bool], str]
 
@@ -29,21 +29,43 @@ def _tuple_of(count, low, multiple=1) -> Rule:
     return check, f"{count} whole numbers of at least {low}{steps}"
 
 
+def _are_names(value) -> bool:
+    return all(isinstance(v, str) and v for v in value) and len(set(value)) == len(value)
+
+
+# What data.name may be, besides tfds:NAME: sets of two domains, and sets of images with labels.
+DOMAIN_DATA = ("scenes", "folder")
+LABEL_DATA = ("faces", "celeba", "rafd", "classes", "csv")
+DATA_NAMES = (*DOMAIN_DATA, *LABEL_DATA)
+
 RULES: dict[str, Rule] = {
     "method": _one_of(*methods.NAMES),
     "seed": _between(0, 2**31 - 1),
     "num_steps": _at_least(0),
     "num_epochs": _at_least(0),
-    "batch_size": _at_least(1),
+    "batch_size": _at_least(0),
     "num_devices": _at_least(0),
     "log_steps": _at_least(1),
     "sample_steps": _at_least(0),
     "checkpoint_steps": _at_least(1),
     "keep_checkpoints": _at_least(1),
-    "data.name": (
-        lambda v: v in ("scenes", "folder") or (v.startswith("tfds:") and len(v) > 5),
-        "scenes, folder or tfds:NAME",
+    "generator_every": (
+        lambda v: v > 0 and v % 2 == 1,
+        "an odd number: with an even one the generator sees one stream only",
     ),
+    "data.name": (
+        lambda v: v in DATA_NAMES or (v.startswith("tfds:") and len(v) > 5),
+        ", ".join(DATA_NAMES) + " or tfds:NAME",
+    ),
+    "data.attributes": (_are_names, "a tuple of different names"),
+    "data.exclusive": (
+        lambda v: all(isinstance(group, tuple) and len(group) > 1 and _are_names(group) for group in v),
+        "a tuple of tuples of at least two different names",
+    ),
+    "data.labelled_fraction": (lambda v: 0 < v <= 1, "above 0 and at most 1"),
+    "data.labelled_count": _at_least(0),
+    "data.images_per_group": (lambda v: v > 0 and v % 4 == 0, "a multiple of 4: quadruples of one label"),
+    "data.center_crop": _at_least(0),
     "data.image_size": _tuple_of(2, 8, multiple=4),
     "data.load_size": _tuple_of(2, 0),
     "data.workers": _at_least(0),
@@ -59,6 +81,7 @@ RULES: dict[str, Rule] = {
     "model.upsample": _one_of(*cyclegan.UPSAMPLINGS),
     "model.discriminator_width": _at_least(1),
     "model.discriminator_layers": _between(1, 6),
+    "model.match_head": _one_of(*stargan.MATCH_HEADS),
     "model.siamese_width": _at_least(1),
     "model.siamese_strides": (
         lambda v: len(v) == 3 and all(s in (1, 2) for s in v),
@@ -88,11 +111,16 @@ RULES: dict[str, Rule] = {
     "evaluation.segmenter_steps": _at_least(1),
     "evaluation.segmenter_width": _at_least(1),
     "evaluation.segmenter_batch_size": _at_least(1),
+    "evaluation.classifier_steps": _at_least(1),
+    "evaluation.classifier_width": _at_least(1),
     "evaluation.limit": _at_least(0),
 } | {
     f"{group}.{name}": _at_least(0)
     for group, names in {
-        "loss": ("adversarial", "cycle", "identity", "content", "twin", "contrast", "domain"),
+        "loss": (
+            *("adversarial", "cycle", "identity", "content", "twin", "contrast", "domain"),
+            *("gradient_penalty", "classification", "reconstruction", "match"),
+        ),
         "pretext": ("twin_log_gamma", "twin_gain", "twin_offset", "twin_noise"),
     }.items()
     for name in names

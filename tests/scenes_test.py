@@ -8,7 +8,7 @@ import socket
 import numpy as np
 import pytest
 
-from gan_ssl.data import scene_canvas, scene_drawing, scenes
+from gan_ssl.data import embedded, scene_canvas, scene_drawing, scenes
 from gan_ssl.errors import DataError
 
 # Change these only together with `Scenes.VERSION`: they say that the bits are the same on every machine.
@@ -159,7 +159,7 @@ def test_another_process_prepares_meanwhile(tmp_path, few, monkeypatch):
     def draw(*args):
         if not started:  # the other one begins after us and ends before us
             started.append(True)
-            scenes._builder(64, str(tmp_path)).download_and_prepare(file_format="array_record")
+            embedded.make(scenes.Scenes, 64, str(tmp_path)).download_and_prepare(file_format="array_record")
         return draw_scene(*args)
 
     monkeypatch.setattr(scene_drawing, "draw_scene", draw)

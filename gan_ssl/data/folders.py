@@ -19,7 +19,7 @@ from gan_ssl.data import images
 from gan_ssl.errors import DataError
 
 # Names of a split's folder in CycleGAN's form, before the A or B.
-_SPLIT_NAMES = {"train": ("train",), "validation": ("val", "validation"), "test": ("test",)}
+SPLIT_NAMES = {"train": ("train",), "validation": ("val", "validation"), "test": ("test",)}
 # (path, size, time, decoding) -> what is wrong with the file, '' for nothing. A file is checked once a process.
 _verdicts: dict[tuple, str] = {}
 
@@ -35,7 +35,7 @@ class FolderSource:
     def __init__(self, config: ConfigDict, folder: str, names: list[str], labels: bool):
         """See `open_folder`."""
         self.folder, self.names = folder, names
-        self._decoding = _decoding(config)
+        self._decoding = decoding(config)
         self._ignore_index = config.data.ignore_index
         self._given_class_names = tuple(config.data.class_names)
         self._all_label_folders = tuple(_label_folders(config))
@@ -79,10 +79,7 @@ class FolderSource:
             paths = [os.path.join(self.folder, name)] + ([self._label_path(name)] if self._label_folder else [])
             digest.update(name.encode("utf-8", "surrogateescape") + b"\0")
             for path in paths:
-                try:
-                    digest.update(hashlib.sha256(Path(path).read_bytes()).digest())
-                except OSError as error:
-                    raise DataError(f"{path}: {error.strerror}") from None
+                digest.update(file_digest(path))
         return digest.hexdigest()
 
     def _label_path(self, name: str) -> str:
@@ -109,7 +106,7 @@ def open_folder(config: ConfigDict, split: str, domain: str, labels: bool = True
     names = list_images(folder)
     if not names:
         raise DataError(f"{folder}: no image in this folder; allowed: {' '.join(images.EXTENSIONS)}")
-    names = _verify(folder, names, _decoding(config), config.data.skip_corrupt)
+    names = verify(folder, names, decoding(config), config.data.skip_corrupt)
     return FolderSource(config, folder, names, labels)
 
 
@@ -141,6 +138,54 @@ def list_images(folder: str | os.PathLike[str], extensions: Iterable[str] = imag
     return sorted(found, key=_natural)
 
 
+def decoding(config: ConfigDict) -> dict[str, Any]:
+    """Returns the arguments that `images.decode` takes from a config."""
+    return {"max_pixels": config.data.max_pixels, "intensity_range": tuple(config.data.intensity_range)}
+
+
+def verify(folder: str, names: list[str], decoding: dict[str, Any], skip_corrupt: bool) -> list[str]:
+    """Decodes each image that this process has not seen yet.
+
+    Args:
+        folder: what the names are relative to.
+        names: of the images.
+        decoding: arguments of `images.decode`.
+        skip_corrupt: whether bad images are named, counted and left out.
+
+    Returns:
+        The names of the good ones.
+
+    Raises:
+        DataError: an image cannot be used, or none of them; one line with the path.
+    """
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        check = functools.partial(_verdict, folder, decoding=decoding, warn=skip_corrupt)
+        verdicts = list(
+            tqdm(
+                pool.map(check, names), desc=f"checking {folder}", total=len(names), delay=2, disable=None, leave=False
+            )
+        )
+    bad = [v for v in verdicts if v]
+    if not bad:
+        return names
+    good = [n for n, v in zip(names, verdicts, strict=True) if not v]
+    if not skip_corrupt:
+        more = f", and {len(bad) - 1} more such files" if len(bad) > 1 else ""
+        raise DataError(f"{bad[0]}{more} (config.data.skip_corrupt=True skips them)")
+    if not good:
+        raise DataError(f"{folder}: no readable image among {len(names)} files, the first: {bad[0]}")
+    logging.warning("%s: skipped %d of %d images that cannot be used", folder, len(bad), len(names))
+    return good
+
+
+def file_digest(path: str) -> bytes:
+    """Returns a hash of a file's content; raises DataError where it cannot be read."""
+    try:
+        return hashlib.sha256(Path(path).read_bytes()).digest()
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror}") from None
+
+
 def class_names(config: ConfigDict) -> tuple[str, ...]:
     """Returns the class names of a folder data set: the config's, or class_0... found from its labels, or ()."""
     folders = tuple(_label_folders(config))
@@ -152,17 +197,13 @@ def _natural(name: str) -> tuple:
     return tuple(int(p) if i % 2 else p for i, p in enumerate(parts)), name
 
 
-def _decoding(config: ConfigDict) -> dict[str, Any]:
-    return {"max_pixels": config.data.max_pixels, "intensity_range": tuple(config.data.intensity_range)}
-
-
 def _candidates(config: ConfigDict, split: str, domain: str) -> list[str]:
     """Where the images of a domain may lie, best first."""
     given = config.data[f"dir_{domain}"]
     if split == "train" and given:
         return [given]
     root = config.data.dir
-    return [os.path.join(root, name + domain.upper()) for name in _SPLIT_NAMES[split]] if root else []
+    return [os.path.join(root, name + domain.upper()) for name in SPLIT_NAMES[split]] if root else []
 
 
 def _folder_of(config: ConfigDict, split: str, domain: str) -> str:
@@ -184,7 +225,7 @@ def _labels_of(folder: str) -> str:
 
 
 def _label_folders(config: ConfigDict) -> list[str]:
-    folders = [f for split in _SPLIT_NAMES for domain in "ab" for f in _candidates(config, split, domain)]
+    folders = [f for split in SPLIT_NAMES for domain in "ab" for f in _candidates(config, split, domain)]
     return [_labels_of(f) for f in folders if os.path.isdir(_labels_of(f))]
 
 
@@ -203,28 +244,6 @@ def _find_class_names(folders: tuple[str, ...], ignore_index: int) -> tuple[str,
     count = max(classes) + 1 if found else 0
     logging.info("%d label classes found in %d files below %s", count, len(paths), ", ".join(folders))
     return tuple(f"class_{i}" for i in range(count))
-
-
-def _verify(folder: str, names: list[str], decoding: dict[str, Any], skip_corrupt: bool) -> list[str]:
-    """Decodes each image that this process has not seen yet; returns the good ones."""
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        check = functools.partial(_verdict, folder, decoding=decoding, warn=skip_corrupt)
-        verdicts = list(
-            tqdm(
-                pool.map(check, names), desc=f"checking {folder}", total=len(names), delay=2, disable=None, leave=False
-            )
-        )
-    bad = [v for v in verdicts if v]
-    if not bad:
-        return names
-    good = [n for n, v in zip(names, verdicts, strict=True) if not v]
-    if not skip_corrupt:
-        more = f", and {len(bad) - 1} more such files" if len(bad) > 1 else ""
-        raise DataError(f"{bad[0]}{more} (config.data.skip_corrupt=True skips them)")
-    if not good:
-        raise DataError(f"{folder}: no readable image among {len(names)} files, the first: {bad[0]}")
-    logging.warning("%s: skipped %d of %d images that cannot be used", folder, len(bad), len(names))
-    return good
 
 
 def _verdict(folder: str, name: str, *, decoding: dict[str, Any], warn: bool) -> str:

@@ -1,13 +1,12 @@
-"""One Grain pipeline for all data: resize, random crop, flip, batches.
+"""One Grain pipeline for all data: streams of examples in, batches out.
 
 Every example is a function of the seed and its *global* index n alone: batch k of the run holds the examples
 k * batch_size to (k + 1) * batch_size - 1, and each process loads its share of every batch. So the numbers of workers
 and processes change nothing, and a position is one integer: the global batches consumed.
 """
 
-import functools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -16,41 +15,14 @@ import numpy as np
 from absl import flags
 from ml_collections import ConfigDict
 
-from gan_ssl.data import images
-from gan_ssl.data.source import DOMAINS, Source, load_size, open_source
+from gan_ssl.data import attributes, images, labelled, loading
+from gan_ssl.data.source import DOMAINS, Source, open_source
 from gan_ssl.errors import ConfigError, DataError
 
 Batch = dict[str, np.ndarray]
 
-# Resized images kept a process, so that a small set is decoded once.
-_CACHE_BYTES = 256 * 2**20
 # More batches than any run takes.
 _ENDLESS = 2**40
-_ORDER, _AUGMENTATION = 0, 1
-
-
-class ResizedImages:
-    """The images of a source at one size and depth; the first that fit into `cache_bytes` are kept."""
-
-    def __init__(self, source: Source, size: tuple[int, int], bits: int, cache_bytes: int):
-        """See the class."""
-        self._source, self._size, self._bits = source, size, bits
-        self._cache: dict[int, np.ndarray] = {}
-        self._slots = cache_bytes // (size[0] * size[1] * 3 * bits // 8)
-
-    def __len__(self) -> int:
-        """Returns the number of images."""
-        return len(self._source)
-
-    def __getitem__(self, index: int) -> np.ndarray:
-        """Returns image `index`, [*size, 3]; callers must not write to it."""
-        if index in self._cache:
-            return self._cache[index]
-        image = images.to_bits(images.resize(self._source[index]["image"], self._size), self._bits)
-        # All images are visited in turn: evicting one for another would only lose both.
-        if len(self._cache) < self._slots:
-            self._cache[index] = image
-        return image
 
 
 class Unpaired:
@@ -59,22 +31,30 @@ class Unpaired:
     def __init__(self, config: ConfigDict):
         """Opens both domains; raises DataError where they cannot fill a batch."""
         sources = _training_sources(config)
-        size, bits = load_size(config), config.data.bits
-        share = _CACHE_BYTES // (2 * max(1, config.data.workers))
-        self._domains = {d: ResizedImages(sources[d], size, bits, share) for d in DOMAINS}
+        self._domains = {d: loading.ResizedImages.of(config, sources[d]) for d in DOMAINS}
         self._seed, self._size, self._flip = config.seed, tuple(config.data.image_size), config.data.flip
+
+    def __len__(self) -> int:
+        """Returns the images of the larger domain; the smaller one repeats."""
+        return max(map(len, self._domains.values()))
 
     def __call__(self, n: int) -> Batch:
         """Returns example n of the run: {'a': [height, width, 3], 'b': [height, width, 3]}."""
         example = {}
         for number, (domain, domain_images) in enumerate(self._domains.items()):
-            image = domain_images[shuffled_index(n, len(domain_images), self._seed, number)]
-            example[domain] = augment(image, self._size, self._flip, _bits_of(3, self._seed, _AUGMENTATION, number, n))
+            image = domain_images[loading.shuffled_index(n, len(domain_images), self._seed, number)]
+            bits = loading.random_bits(3, self._seed, loading.AUGMENTATION, number, n)
+            example[domain] = loading.augment(image, self._size, self._flip, bits)
         return example
 
 
-# A stream's name -> what makes, of a config, the function from a global example index to the example.
-STREAMS: dict[str, Callable[[ConfigDict], Callable[[int], Batch]]] = {"unpaired": Unpaired}
+# A stream's name -> what makes, of a config, the function from a global example index to the example; the length of
+# the function is the images of a pass.
+STREAMS: dict[str, Callable[[ConfigDict], Callable[[int], Batch]]] = {
+    "unpaired": Unpaired,
+    "labelled": labelled.Labelled,
+    "unlabelled": labelled.Unlabelled,
+}
 
 
 class Stream(Iterator[Batch]):
@@ -130,7 +110,9 @@ def make_stream(
         shard: (index, count) of the process; None asks JAX.
 
     Returns:
-        An endless stream of dicts of [batch_size / count, height, width, 3] uint8, or uint16 where data.bits is 16.
+        An endless stream of dicts. Images are [batch_size / count, height, width, 3] uint8, or uint16 where data.bits
+        is 16: `a` and `b` of `unpaired`, `image` of the others. Those also have `target`, the label to translate to,
+        and `labelled` has `label`, both [batch_size / count, attributes] float32.
 
     Raises:
         ConfigError: the processes do not divide the batch.
@@ -150,15 +132,50 @@ def make_stream(
     return Stream(_prefetched(batches, config.data.workers), position)
 
 
-def steps_per_epoch(config: ConfigDict) -> int:
-    """Returns the global batches of an epoch: one pass over the larger domain, rounded up; the smaller one repeats.
+def examples(config: ConfigDict, stream: str, count: int) -> Batch:
+    """Returns the first `count` examples of a stream, stacked, whatever the batches."""
+    example_fn = STREAMS[stream](config)
+    made = [example_fn(n) for n in range(count)]
+    return {key: np.stack([example[key] for example in made]) for key in made[0]}
 
-    Batches are always full: the last one of a pass holds the first images of the next.
+
+def steps_per_epoch(config: ConfigDict, streams: Iterable[str] = ("unpaired",)) -> int:
+    """Returns the steps of an epoch, one pass over the stream with most images, while all take turns.
+
+    Batches are always full: the last one of a pass holds the first images of the next, and smaller streams, as the
+    smaller domain of `unpaired`, repeat.
 
     Raises:
-        DataError: the training images cannot be used or are fewer than a batch.
+        DataError: the training images cannot be used, or for `unpaired` are fewer than a batch.
     """
-    return -(-max(map(len, _training_sources(config).values())) // config.batch_size)
+    streams = tuple(dict.fromkeys(streams))
+    return len(streams) * -(-max(len(STREAMS[name](config)) for name in streams) // config.batch_size)
+
+
+def resolve(config: ConfigDict, streams: Iterable[str]) -> ConfigDict:
+    """Fills in what only the data knows: attributes and their groups, the batch of all groups, the steps of epochs.
+
+    Args:
+        config: a validated config; it stays as it is.
+        streams: names of the streams that training takes from; one may come several times.
+
+    Returns:
+        A copy, locked. With labels, `data.attributes` and `data.exclusive` say what a label is without the data, and a
+        `batch_size` of 0 has become min(4, label combinations) groups.
+
+    Raises:
+        DataError: the training images cannot be used.
+    """
+    config, streams = config.copy_and_resolve_references().unlock(), tuple(streams)
+    if {"labelled", "unlabelled"} & set(streams):
+        source = attributes.open_attributes(config, "train")
+        config.data.attributes, config.data.exclusive = source.attributes, source.exclusive
+        if not config.batch_size:
+            combinations = len(np.unique(source.labels[labelled.labelled_subset(config)], axis=0))
+            config.batch_size = min(4, max(2, combinations)) * config.data.images_per_group
+    if not config.num_steps:
+        config.num_steps = config.num_epochs * steps_per_epoch(config, streams)
+    return config.lock()
 
 
 def evaluation_arrays(
@@ -197,39 +214,6 @@ def evaluation_arrays(
         examples = list(pool.map(load, range(min(len(source), limit or len(source)))))
     arrays = {key: np.stack([e[key] for e in examples]) for key in examples[0] if key != "names"}
     return {**arrays, "names": [e["names"] for e in examples]}
-
-
-def shuffled_index(n: int, length: int, seed: int, domain: int) -> int:
-    """Returns the image that example n takes of a domain; every image once before any comes again."""
-    epoch, place = divmod(n, length)
-    return int(_permutation(length, seed, domain, epoch)[place])
-
-
-def augment(image: np.ndarray, size: tuple[int, int], flip: bool, bits: np.ndarray) -> np.ndarray:
-    """Crops an image at random and may mirror it.
-
-    Args:
-        image: [height, width, 3], at least as large as `size`.
-        size: (height, width) of the crop.
-        flip: whether half of all images are mirrored.
-        bits: 3 random uint32.
-
-    Returns:
-        [*size, 3], contiguous: Grain's workers pass other arrays through pipes, which then block when they close.
-    """
-    top, left = (int(bits[i]) % (image.shape[i] - size[i] + 1) for i in range(2))
-    crop = image[top : top + size[0], left : left + size[1]]
-    return np.ascontiguousarray(crop[:, ::-1] if flip and bits[2] & 1 else crop)
-
-
-@functools.lru_cache(maxsize=8)  # Both domains, and the passes that prefetching straddles.
-def _permutation(length: int, seed: int, domain: int, epoch: int) -> np.ndarray:
-    return np.argsort(_bits_of(length, seed, _ORDER, domain, epoch), kind="stable")
-
-
-def _bits_of(count: int, *numbers: int) -> np.ndarray:
-    """Returns `count` uint32 that depend on the numbers alone; NumPy promises to keep them over its versions."""
-    return np.random.SeedSequence(numbers).generate_state(count)
 
 
 def _training_sources(config: ConfigDict) -> dict[str, Source]:

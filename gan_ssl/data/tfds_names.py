@@ -6,14 +6,23 @@ import functools
 import hashlib
 import io
 import re
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from ml_collections import ConfigDict
 
-from gan_ssl.data import images
+from gan_ssl.data import folders, images
 from gan_ssl.errors import DataError
 
-_OTHERWISE = "or use the set as folders (data.name='folder', with trainA, trainB, testA, testB)"
+# What TFDS sets call a split.
+_SPLIT_NAMES = {"train": ("train",), "validation": ("validation", "val", "valid"), "test": ("test",)}
+# (fingerprint, feature) -> what a set's records hold.
+_values: dict[tuple[str, str], list[Any]] = {}
+_OTHERWISE = (
+    "or use the set's files (data.name='folder', with trainA, trainB, testA, testB; with labels 'classes', 'csv' or "
+    "'celeba')"
+)
 
 
 class TfdsSource:
@@ -48,6 +57,39 @@ class TfdsSource:
         return hashlib.sha256(f"{self._name} {self._checksums}".encode()).hexdigest()
 
 
+class LabelledTfdsSource(TfdsSource):
+    """One split of a prepared set whose labels are one class an image, or a dict of yes and no.
+
+    Attributes:
+        attributes: names of the classes, or of the dict's keys.
+        exclusive: the classes as one group; () for a dict.
+        labels: [images, attributes] uint8 0 or 1.
+    """
+
+    def __init__(self, builder: Any, split: str, decoding: dict[str, Any]):
+        """See `open_labelled_tfds`."""
+        import tensorflow_datasets as tfds
+
+        super().__init__(builder, split, decoding)
+        key, names = _label_key(builder, tfds.features)
+        values = self._values_of(key)
+        if isinstance(builder.info.features[key], tfds.features.ClassLabel):
+            # Some sets have images without a class, -1, which sets none.
+            self.labels = (np.array(values)[:, None] == np.arange(len(names))).astype(np.uint8)
+            self.exclusive = (names,) if len(names) > 1 else ()
+        else:
+            self.labels = np.array([[value[name] for name in names] for value in values], np.uint8)
+            self.exclusive = ()
+        self.attributes = names
+
+    def _values_of(self, key: str) -> list[Any]:
+        """Reads one feature of all records, once a process: that takes a while for a large set."""
+        cached = (self.fingerprint(), key)
+        if cached not in _values:
+            _values[cached] = [self._records[index][key] for index in range(len(self))]
+        return _values[cached]
+
+
 def open_tfds(config: ConfigDict, split: str, domain: str) -> TfdsSource:
     """Opens a domain of the set that data.name 'tfds:NAME' or 'tfds:NAME/CONFIG' names, and prepares it where it can.
 
@@ -62,16 +104,58 @@ def open_tfds(config: ConfigDict, split: str, domain: str) -> TfdsSource:
     Raises:
         DataError: an unknown name, a split that the set does not have, or a set that needs TensorFlow once.
     """
+    endings = (domain.upper(), "_" + domain, "_" + domain.upper(), domain)
+    return _open(TfdsSource, config, [s + ending for s in _SPLIT_NAMES[split] for ending in endings])
+
+
+def open_labelled_tfds(config: ConfigDict, split: str) -> LabelledTfdsSource:
+    """Opens a split of a set with labels: a class, best named `label`, or a dict `attributes` of yes and no.
+
+    Args:
+        config: as for `open_tfds`.
+        split: 'train', 'validation' or 'test'.
+
+    Returns:
+        The source.
+
+    Raises:
+        DataError: as for `open_tfds`, or a set without such labels.
+    """
+    return _open(LabelledTfdsSource, config, _SPLIT_NAMES[split])
+
+
+def _open(source: type[TfdsSource], config: ConfigDict, wanted: Sequence[str]) -> Any:
+    """Opens the first of the wanted splits that the set has."""
     name = config.data.name.removeprefix("tfds:")
     builder = _prepared(name, config.data.dir) or _prepare(name, config.data.dir)
     found = list(builder.info.splits)
-    stems = ("validation", "val") if split == "validation" else (split,)
-    wanted = [s + d for s in stems for d in (domain.upper(), "_" + domain, "_" + domain.upper(), domain)]
     for candidate in wanted:
         if candidate in found:
-            decoding = {"max_pixels": config.data.max_pixels, "intensity_range": tuple(config.data.intensity_range)}
-            return TfdsSource(builder, candidate, decoding)
-    raise DataError(f"tfds:{name}: no split {wanted[0]} or {wanted[1]}; the set has: {', '.join(found)}")
+            return source(builder, candidate, folders.decoding(config))
+    names = " or ".join(wanted[:2])
+    raise DataError(f"tfds:{name}: no split {names}; the set has: {', '.join(found)}")
+
+
+def _label_key(builder: Any, features: Any) -> tuple[str, tuple[str, ...]]:
+    """Returns which feature the labels are, and their names."""
+    known = dict(builder.info.features.items())
+    classes = [key for key, feature in known.items() if isinstance(feature, features.ClassLabel)]
+    dicts = {key: feature for key, feature in known.items() if isinstance(feature, features.FeaturesDict)}
+    flags = [key for key, feature in dicts.items() if _are_flags(feature)]
+    if classes:
+        key = "label" if "label" in classes else classes[0]
+        return key, tuple(known[key].names)
+    if flags:
+        key = "attributes" if "attributes" in flags else flags[0]
+        return key, tuple(known[key].keys())
+    raise DataError(
+        f"tfds:{builder.info.full_name}: no labels among its features {list(known)}; allowed: a class, or a dict of "
+        "yes and no"
+    )
+
+
+def _are_flags(feature: Any) -> bool:
+    return all(inner.np_dtype == np.bool_ and inner.shape == () for inner in feature.values())
 
 
 def _prepared(name: str, data_dir: str) -> Any | None:
