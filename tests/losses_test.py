@@ -90,3 +90,37 @@ def test_registration_minimum_scale_and_stopped_source():
     chex.assert_trees_all_close(losses.feature_registration_loss(source, -source, mask), 2.0, atol=1e-6)
     gradient = jax.grad(losses.feature_registration_loss)(source, source + 1.0, mask)
     chex.assert_trees_all_equal(gradient, jnp.zeros_like(source))
+
+
+def test_wasserstein_by_hand():
+    real, fake = jnp.array([[1.0], [3.0]]), jnp.array([[-1.0], [0.0]])
+    assert losses.wasserstein_discriminator_loss(real, fake) == -2.5
+    assert losses.wasserstein_generator_loss(fake) == 0.5
+
+
+def test_gradient_penalty_by_hand():
+    images = jnp.ones((3, 2, 2, 1))
+    slopes = jnp.array([0.0, 0.5, 2.0])[:, None, None, None]  # norms 0, 1 and 4 over 4 pixels
+    assert losses.gradient_penalty(lambda x: x * slopes, images) == pytest.approx((1 + 0 + 9) / 3)
+
+
+def test_gradient_penalty_has_a_finite_gradient_where_the_critic_is_flat():
+    penalty = lambda w: losses.gradient_penalty(lambda x: w * x, jnp.ones((2, 4, 4, 3)))
+    value, gradient = jax.value_and_grad(penalty)(0.0)
+    assert value == 1.0 and jnp.isfinite(gradient)
+
+
+def test_label_classification_by_hand():
+    logits, labels = jnp.array([[-2.0, 2.0]]), jnp.array([[0.0, 1.0]])
+    # A negative label costs log(1 + exp(-2)) at logit -2, and so does a positive one at 2.
+    assert losses.label_classification_loss(logits, labels, exclusive=False) == pytest.approx(2 * 0.1269, abs=1e-4)
+    assert losses.label_classification_loss(logits, labels, exclusive=True) == pytest.approx(
+        np.log1p(np.exp(-4)), rel=1e-4
+    )
+
+
+def test_match_loss_by_hand():
+    logits = jnp.array([[0.0, 0.0], [0.0, 2.0]])
+    wanted = (np.log(2) + np.log1p(np.exp(-2))) / 2
+    assert losses.match_loss(logits, jnp.array([False, True])) == pytest.approx(wanted)
+    assert losses.match_loss(logits, jnp.array([0.0, 1.0])) == pytest.approx(wanted)

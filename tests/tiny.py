@@ -33,6 +33,36 @@ def config(*changes: str, **overrides):
     return tiny
 
 
+def faces_config(**overrides):
+    """Returns a tiny MatchGAN config of the embedded faces, its label space filled in; overrides as in `config`."""
+    hair = ("Black_Hair", "Blond_Hair", "Brown_Hair")
+    settings = {
+        "method": "match_gan",
+        "batch_size": 8,
+        "generator_every": 3,
+        "data__name": "faces",
+        "data__attributes": (*hair, "Smiling", "Eyeglasses"),
+        "data__exclusive": (hair,),
+        "data__labelled_fraction": 0.5,
+        "data__image_size": (16, 16),
+        "model__discriminator_layers": 2,
+        "optimizer__learning_rate": 1e-4,
+        "optimizer__discriminator_learning_rate": 1e-4,
+    }
+    return config(**(settings | overrides))
+
+
+def labelled_batch(config, side: int = 16, seed: int = 0, labels: bool = True) -> dict[str, np.ndarray]:
+    """Returns random images of the label combinations, in groups, with interleaved targets."""
+    rng = np.random.default_rng(seed)
+    size, each = config.batch_size, config.data.images_per_group
+    hair, free = np.eye(3, dtype=np.float32), np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32)
+    combinations = np.concatenate([hair.repeat(4, axis=0), np.tile(free, (3, 1))], axis=1)
+    source, target = (combinations[rng.permutation(12)[: size // each]] for _ in range(2))
+    made = {"image": rng.integers(0, 256, (size, side, side, 3), dtype=np.uint8), "target": np.tile(target, (each, 1))}
+    return made | ({"label": source.repeat(each, axis=0)} if labels else {})
+
+
 def batch(size: int = 4, side: int = 24, seed: int = 0) -> dict[str, np.ndarray]:
     """Returns random images of both domains."""
     rng = np.random.default_rng(seed)

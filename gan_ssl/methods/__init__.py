@@ -9,8 +9,11 @@ and one line here.
   named `batch`, and averages gradients and metrics over it. Metrics are scalars by name, `generator/cycle`.
 - `step_kind(config, step) -> kind`: which kind step `step` (from 0) is.
 - `streams(config) -> {kind: stream}`: the data stream (`gan_ssl.data.make_stream`) that each kind of step consumes.
-- `make_sample(config) -> sample`: `sample(generator_params, batch) -> {caption: images}` for pictures, [-1, 1].
-- `make_translate(config) -> translate`: `translate(generator_params, images, ...) -> images` for inference.
+- `make_sample(config) -> sample`: `sample(generator_params, batch) -> {caption: images}` for pictures, [-1, 1]; the
+  batch is of the first of its streams.
+- `make_translate(config) -> translate`: `translate(generator_params, images, condition) -> images` for inference.
+- `EVALUATION`: the module whose `evaluate(loaded, workdir, split)` scores its checkpoints.
+- `INFERENCE`: `module:class` of what `gan_ssl.inference.load` returns.
 - `PROGRESS`: the metrics that the progress bar shows.
 """
 
@@ -21,6 +24,7 @@ from gan_ssl import errors
 
 _METHODS = {
     "op_gan": "gan_ssl.methods.op_gan",
+    "match_gan": "gan_ssl.methods.match_gan",
 }
 NAMES = tuple(_METHODS)
 

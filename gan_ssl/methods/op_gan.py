@@ -20,6 +20,8 @@ from gan_ssl.methods import image_pool, siamese_terms
 from gan_ssl.methods import state as states
 from gan_ssl.methods.state import Batch, GanState, Metrics, StepFn
 
+EVALUATION = "gan_ssl.evaluation.translation"
+INFERENCE = "gan_ssl.inference.translator:Translator"
 PROGRESS = ("generator/cycle", "generator/adversarial", "discriminator/adversarial")
 DIRECTIONS = ("a2b", "b2a")
 

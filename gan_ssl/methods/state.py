@@ -51,9 +51,9 @@ def linear_decay(learning_rate: float, num_steps: int, constant_share: float) ->
     return optax.join_schedules([optax.constant_schedule(learning_rate), decay], [constant])
 
 
-def create_player(params: Any, config: ConfigDict, learning_rate: float) -> TrainState:
-    """Makes a player's TrainState with Adam as `config.optimizer` says."""
-    schedule = linear_decay(learning_rate, config.num_steps, config.optimizer.constant_share)
+def create_player(params: Any, config: ConfigDict, learning_rate: float, num_updates: int = 0) -> TrainState:
+    """Makes a player's TrainState with Adam as `config.optimizer` says, for `num_updates` (0: `num_steps`) updates."""
+    schedule = linear_decay(learning_rate, num_updates or config.num_steps, config.optimizer.constant_share)
     tx = optax.adam(schedule, b1=config.optimizer.beta1, b2=config.optimizer.beta2)
     return TrainState.create(apply_fn=None, params=params, tx=tx)
 

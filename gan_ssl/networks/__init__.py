@@ -1,6 +1,7 @@
-"""Flax modules. Arrays are NHWC; `net.apply({'params': p}, x)`."""
+"""The networks, as Flax modules: NHWC arrays, plain parameter trees."""
 
 from gan_ssl.networks.cyclegan import PatchDiscriminator, ResnetGenerator
 from gan_ssl.networks.siamese import Siamese
+from gan_ssl.networks.stargan import ConditionalDiscriminator, ConditionalGenerator
 
-__all__ = ["PatchDiscriminator", "ResnetGenerator", "Siamese"]
+__all__ = ["ConditionalDiscriminator", "ConditionalGenerator", "PatchDiscriminator", "ResnetGenerator", "Siamese"]

@@ -21,17 +21,23 @@ def _normal_chunk(key: jax.Array) -> jax.Array:
     return jax.random.normal(key, (_CHUNK,), jnp.float32)
 
 
-def normal_init(stddev: float = 0.02) -> Initializer:
-    """Returns an initialiser N(0, stddev); CycleGAN's by default.
+@jax.jit
+def _uniform_chunk(key: jax.Array) -> jax.Array:
+    return jax.random.uniform(key, (_CHUNK,), jnp.float32, -1.0, 1.0)
 
-    It draws chunks of one size, so that one small program serves all kernels: compiling a draw a shape takes half a
-    minute on a CPU.
-    """
+
+def _draw(chunk: Callable[[jax.Array], jax.Array], key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+    """Draws chunks of one size, so that one small program serves all kernels: one a shape takes a CPU half a minute."""
+    size = math.prod(shape)
+    chunks = [chunk(jax.random.fold_in(key, i)) for i in range(-(-size // _CHUNK))]
+    return jnp.concatenate(chunks)[:size].reshape(shape)
+
+
+def normal_init(stddev: float = 0.02) -> Initializer:
+    """Returns an initialiser N(0, stddev); CycleGAN's by default."""
 
     def init(key: jax.Array, shape: tuple[int, ...], dtype=jnp.float32) -> jax.Array:
-        size = math.prod(shape)
-        chunks = [_normal_chunk(jax.random.fold_in(key, i)) for i in range(-(-size // _CHUNK))]
-        return (stddev * jnp.concatenate(chunks)[:size].reshape(shape)).astype(dtype)
+        return (stddev * _draw(_normal_chunk, key, shape)).astype(dtype)
 
     return init
 
@@ -39,6 +45,11 @@ def normal_init(stddev: float = 0.02) -> Initializer:
 def kaiming_init(key: jax.Array, shape: tuple[int, ...], dtype=jnp.float32) -> jax.Array:
     """Draws N(0, 2 / fan-in) (He et al., ICCV 2015), so that features start at unit scale."""
     return normal_init(math.sqrt(2.0 / math.prod(shape[:-1])))(key, shape, dtype)
+
+
+def uniform_init(key: jax.Array, shape: tuple[int, ...], dtype=jnp.float32) -> jax.Array:
+    """Draws U(-1 / sqrt(fan-in), 1 / sqrt(fan-in)), PyTorch's default, which StarGAN's networks start from."""
+    return (_draw(_uniform_chunk, key, shape) / math.sqrt(math.prod(shape[:-1]))).astype(dtype)
 
 
 def instance_norm(x: jax.Array) -> jax.Array:
@@ -58,8 +69,24 @@ def instance_norm(x: jax.Array) -> jax.Array:
 
 def convolve(x: jax.Array, kernel: jax.Array, stride: int = 1, padding: int = 0) -> jax.Array:
     """Cross-correlates NHWC images with an HWIO kernel, zeros around them, as PyTorch's `Conv2d`."""
+    small = x.shape[1] * x.shape[2] <= 16  # there XLA takes 5 times as long on a CPU, forward and backward
+    if small and jax.default_backend() == "cpu" and (kernel.shape[:2], stride, padding) == ((4, 4), 2, 1):
+        return _halve_4x4(x, kernel)
     pads = ((padding, padding), (padding, padding))
     return lax.conv_general_dilated(x, kernel, (stride, stride), pads, dimension_numbers=("NHWC", "HWIO", "NHWC"))
+
+
+def _halve_4x4(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """A 4x4 convolution with stride 2 and padding 1 as patches times a matrix, for sides that are even."""
+    batch, height, width, inputs = x.shape
+    rows, columns = height // 2, width // 2
+    x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    # 2x2 pixels side by side in one place, of which a patch holds 2x2.
+    x = x.reshape(batch, rows + 1, 2, columns + 1, 2, inputs).transpose(0, 1, 3, 2, 4, 5)
+    x = x.reshape(batch, rows + 1, columns + 1, 4 * inputs)
+    patches = [x[:, i : i + rows, j : j + columns] for i in range(2) for j in range(2)]
+    kernel = kernel.reshape(2, 2, 2, 2, inputs, -1).transpose(0, 2, 1, 3, 4, 5)
+    return jnp.concatenate(patches, axis=-1) @ kernel.reshape(16 * inputs, -1)
 
 
 def convolve_transposed(x: jax.Array, kernel: jax.Array) -> jax.Array:
@@ -129,6 +156,8 @@ class Conv(nn.Module):
         use_bias: whether there is a bias.
         normed: whether an affine-free norm follows. The bias then keeps its parameter, since published weights have
             it, but gets no gradient: the true one is 0, and Adam would turn its rounding noise into steps.
+        planes: last input channels that are constant over space, a norm following. What the kernel's middle makes of
+            them is constant and removed by the norm, so the middle gets no gradient either; they act by the border.
         init: initialiser of the kernel.
     """
 
@@ -139,11 +168,15 @@ class Conv(nn.Module):
     pad_mode: str = "zero"
     use_bias: bool = True
     normed: bool = False
+    planes: int = 0
     init: Initializer = normal_init()
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         kernel = self.param("kernel", self.init, (self.kernel, self.kernel, x.shape[-1], self.features), jnp.float32)
+        if self.planes:
+            middle = (self.kernel // 2, self.kernel // 2, slice(x.shape[-1] - self.planes, None))
+            kernel = kernel.at[middle].set(lax.stop_gradient(kernel[middle]))
         padding = self.padding
         if self.pad_mode == "reflect" and padding:
             x = jnp.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0)), mode="reflect")
@@ -173,3 +206,24 @@ def add_bias(layer: Conv | ConvTranspose, y: jax.Array) -> jax.Array:
     bias = layer.param("bias", nn.initializers.zeros, (layer.features,), jnp.float32)
     bias = lax.stop_gradient(bias) if layer.normed else bias
     return y + bias.astype(y.dtype)[None, None, None]
+
+
+class AffineInstanceNorm(nn.Module):
+    """Instance norm with a scale and a bias a channel."""
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        scale = self.param("scale", nn.initializers.ones, (x.shape[-1],), jnp.float32)
+        bias = self.param("bias", nn.initializers.zeros, (x.shape[-1],), jnp.float32)
+        return instance_norm(x) * scale.astype(x.dtype)[None, None, None] + bias.astype(x.dtype)[None, None, None]
+
+
+class WholeMap(nn.Module):
+    """A convolution whose kernel covers the whole map, without bias: `[batch, h, w, c]` to `[batch, features]`."""
+
+    features: int
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        kernel = self.param("kernel", uniform_init, (*x.shape[1:], self.features), jnp.float32)
+        return jnp.reshape(x, (x.shape[0], -1)) @ kernel.astype(x.dtype).reshape(-1, self.features)

@@ -16,21 +16,19 @@ from gan_ssl.training import compilation, parallel
 from gan_ssl.training.checkpoints import Checkpointer, check_resumable, initialise_from, write_config
 from gan_ssl.training.metrics import MetricWriter, Progress, RunningMetrics
 
-_SAMPLES = 6  # images a domain in a picture
+_SAMPLES = 6  # rows of a picture
 
 
 def resolve(config: ConfigDict) -> ConfigDict:
-    """Validates a config and turns epochs into steps, once the data is known.
+    """Validates a config and fills in what only its data knows: steps of its epochs, labels, the batch of its groups.
 
     Raises:
         ConfigError: a field has a value that is not allowed.
         DataError: the data cannot be used.
     """
     config = configs.validate(config.copy_and_resolve_references())
-    if not config.num_steps:
-        with config.unlocked():
-            config.num_steps = config.num_epochs * data.steps_per_epoch(config)
-    return config.lock()
+    streams = methods.get(config.method).streams(config)
+    return configs.validate(data.resolve(config, streams.values()))
 
 
 def create_train_state(config: ConfigDict) -> GanState:
@@ -151,13 +149,19 @@ def _sampler(config: ConfigDict):
     """Returns a function from a state to a picture of the same few training images at every call."""
     if not config.sample_steps:
         return None
-    images = {d: data.evaluation_arrays(config, "train", d, _SAMPLES, labels=False)["image"] for d in "ab"}
-    count = min(len(x) for x in images.values())
-    batch = {d: x[:count] for d, x in images.items()}
-    sample = jax.jit(methods.get(config.method).make_sample(config))
+    method = methods.get(config.method)
+    stream = next(iter(method.streams(config).values()))
+    batch = data.examples(config, stream, _SAMPLES)
+    sample, captions = method.make_sample(config), []
+
+    @jax.jit
+    def made_in_order(params, batch):  # a program returns dicts sorted by key
+        made = sample(params, batch)
+        captions[:] = made
+        return tuple(made.values())
 
     def picture(state: GanState) -> np.ndarray:
-        made = sample(state.generator_params(), batch)
-        return plots.image_grid({caption: plots.to_uint8(np.asarray(x)) for caption, x in made.items()})
+        made = made_in_order(state.generator_params(), batch)
+        return plots.image_grid({c: plots.to_uint8(np.asarray(x)) for c, x in zip(captions, made, strict=True)})
 
     return picture

@@ -5,6 +5,20 @@ from pathlib import Path
 import numpy as np
 
 
+def load_matchgan(labels: str) -> dict[str, np.ndarray]:
+    """Loads MatchGAN's arrays, named as in its public code; `labels` is `multilabel` (5) or `singlelabel` (8, one-hot).
+
+    - `G/` (2 blocks), `D/` (3 layers, 32x32): weights.
+    - `in/x_real`, `c_org`, `c_trg`: 16 images, 4 labels x 4; `alpha` [step, image], the share of real in the penalty;
+      `regroup` puts fakes with equal targets side by side; `pair_a`, `pair_b`, `pair_label`: the pairs.
+    - `out/d_cls`, `out/g_fake`, `out/pair_logits` on real pairs; `loss/*`: unweighted terms and totals.
+    - `grad/D/`: gradient of `d_total`, `grad/G/`: of `g_total` (singlelabel only).
+    - `traj/total` [step, (d_total, g_total)]: discriminator, then generator, Adam 1e-4, the same batch each step.
+    """
+    with np.load(Path(__file__).parent / f"matchgan_{labels}.npz") as loaded:
+        return dict(loaded)
+
+
 def load() -> dict[str, np.ndarray]:
     """Loads CycleGAN's arrays: NCHW and OIHW, named as PyTorch names them.
 

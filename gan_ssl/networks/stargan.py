@@ -1,0 +1,153 @@
+"""StarGAN's conditional generator and discriminator (Choi et al., CVPR 2018), with MatchGAN's match head."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from gan_ssl.networks import layers
+from gan_ssl.networks.layers import AffineInstanceNorm, Conv, ConvTranspose, WholeMap, uniform_init
+
+MATCH_HEADS = ("compare", "concat")
+
+
+class AffineResidualBlock(nn.Module):
+    """Two zero-padded 3x3 convolutions with affine instance norm, added to the input."""
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        y = x
+        for i in range(2):
+            y = Conv(x.shape[-1], 3, padding=1, use_bias=False, init=uniform_init, name=f"conv_{i}")(y)
+            y = AffineInstanceNorm(name=f"norm_{i}")(y)
+            y = nn.relu(y) if i == 0 else y
+        return x + y
+
+
+class ConditionalGenerator(nn.Module):
+    """Translates images to given labels.
+
+    Attributes:
+        width: channels of the first layer; 2x and 4x after the two downsamplings.
+        num_blocks: residual blocks at a quarter of the size.
+        upsample: `transpose` (published) or `resize` (bilinear, then a 3x3 convolution); `antialias` blurs before the
+            downsamplings as well.
+        skip: whether the features of the encoder are concatenated at both upsampling stages (ours; not published).
+    """
+
+    width: int = 64
+    num_blocks: int = 6
+    upsample: str = "transpose"
+    skip: bool = False
+
+    @nn.compact
+    def __call__(self, images: jax.Array, labels: jax.Array) -> jax.Array:
+        """Translates.
+
+        Args:
+            images: `[batch, height, width, channels]` float in [-1, 1], height and width multiples of 4.
+            labels: `[batch, num_labels]`, 0 or 1; each becomes a plane beside the image's.
+
+        Returns:
+            The translations, in the shape and range of the images.
+        """
+        planes = labels.shape[-1]
+        tiled = jnp.broadcast_to(labels.astype(images.dtype)[:, None, None], (*images.shape[:3], planes))
+        x = jnp.concatenate([images, tiled], axis=-1)
+        x = Conv(self.width, 7, padding=3, use_bias=False, planes=planes, init=uniform_init, name="conv_in")(x)
+        x = self._normed(x, "norm_in")
+        encoded = []
+        for i in range(2):
+            encoded.append(x)
+            x = self._normed(self._down(x, self.width * 2 ** (i + 1), f"down_{i}"), f"down_norm_{i}")
+        for i in range(self.num_blocks):
+            x = AffineResidualBlock(name=f"block_{i}")(x)
+        for i in range(2):
+            x = self._normed(self._up(x, encoded.pop(), self.width * 2 ** (1 - i), f"up_{i}"), f"up_norm_{i}")
+        x = Conv(images.shape[-1], 7, padding=3, use_bias=False, init=uniform_init, name="conv_out")(x)
+        return jnp.tanh(x)
+
+    def _normed(self, x: jax.Array, name: str) -> jax.Array:
+        return nn.relu(AffineInstanceNorm(name=name)(x))
+
+    def _down(self, x: jax.Array, features: int, name: str) -> jax.Array:
+        if self.upsample == "antialias":
+            x = Conv(features, 3, padding=1, use_bias=False, init=uniform_init, name=name)(x)
+            return layers.blur_downsample(x)
+        return Conv(features, 4, stride=2, padding=1, use_bias=False, init=uniform_init, name=name)(x)
+
+    def _up(self, x: jax.Array, encoded: jax.Array, features: int, name: str) -> jax.Array:
+        if self.upsample == "transpose":
+            transposed = f"{name}_transpose" if self.skip else name
+            x = ConvTranspose(features, 4, use_bias=False, init=uniform_init, name=transposed)(x)
+            if not self.skip:
+                return x
+            x = nn.relu(layers.instance_norm(x))
+        else:
+            x = layers.upsample_bilinear(x)
+        x = jnp.concatenate([x, encoded], axis=-1) if self.skip else x
+        return Conv(features, 3, padding=1, use_bias=False, init=uniform_init, name=name)(x)
+
+
+class ConditionalDiscriminator(nn.Module):
+    """Judges images, reads their labels, and tells whether two images carry the same.
+
+    Attributes:
+        width: channels of the first layer; doubled a layer.
+        num_layers: 4x4 stride-2 layers, each halves the image.
+        num_labels: labels to read.
+        match_head: `concat` (published) is one linear map over both images' concatenated features, so its score is
+            f(x1) + g(x2): matching and other pairs have the same marginals, and no such head can beat chance.
+            `compare` (ours) maps the product and the absolute difference of the features, which sees an interaction.
+    """
+
+    width: int = 64
+    num_layers: int = 6
+    num_labels: int = 5
+    match_head: str = "concat"
+
+    def setup(self):
+        conv = lambda i: Conv(self.width * 2**i, 4, stride=2, padding=1, init=uniform_init, name=f"conv_{i}")
+        self.convs = [conv(i) for i in range(self.num_layers)]
+        self.source = Conv(1, 3, padding=1, use_bias=False, init=uniform_init)
+        self.label = WholeMap(self.num_labels)
+        self.match_map = WholeMap(2, name="match")
+
+    def __call__(self, images: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Judges and reads; also makes the match head's parameters.
+
+        Args:
+            images: `[batch, height, width, channels]` float in [-1, 1], sides multiples of `2 ** num_layers`.
+
+        Returns:
+            Source logits `[batch, h, w, 1]`, high where an image looks real, and label logits `[batch, num_labels]`.
+        """
+        features = self.features(images)
+        if self.is_initializing():
+            self.match_features(features, features)
+        return self.heads(features)
+
+    def features(self, images: jax.Array) -> jax.Array:
+        """Runs the trunk: `[batch, h, w, width * 2 ** (num_layers - 1)]`, which all heads share."""
+        x = images
+        for conv in self.convs:
+            x = nn.leaky_relu(conv(x), 0.01)
+        return x
+
+    def heads(self, features: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Returns source and label logits of features."""
+        return self.source_logits(features), self.label(features)
+
+    def source_logits(self, features: jax.Array) -> jax.Array:
+        """Returns source logits `[batch, h, w, 1]` of features."""
+        return self.source(features)
+
+    def match_features(self, first: jax.Array, second: jax.Array) -> jax.Array:
+        """Returns `[pairs, 2]` logits of two batches of features; logit 1: the same labels."""
+        if self.match_head == "compare":
+            return self.match_map(jnp.concatenate([first * second, jnp.abs(first - second)], axis=-1))
+        return self.match_map(jnp.concatenate([first, second], axis=-1))
+
+    def match(self, first: jax.Array, second: jax.Array) -> jax.Array:
+        """Returns `[pairs, 2]` logits of two batches of images; logit 1: the same labels."""
+        features = jnp.split(self.features(jnp.concatenate([first, second])), 2)
+        return self.match_features(*features)

@@ -1,0 +1,53 @@
+"""The conditional networks: shapes, what the match heads can and cannot see."""
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gan_ssl.networks import ConditionalDiscriminator, ConditionalGenerator
+
+
+@pytest.mark.parametrize(
+    ("upsample", "skip"), [("transpose", False), ("transpose", True), ("resize", True), ("antialias", False)]
+)
+def test_generator_keeps_shape_and_heeds_labels(upsample, skip):
+    net = ConditionalGenerator(4, 1, upsample, skip)
+    images, labels = jax.random.uniform(jax.random.PRNGKey(0), (2, 16, 24, 3)), jnp.array([[1.0, 0.0], [0.0, 1.0]])
+    params = net.init(jax.random.PRNGKey(1), images, labels)["params"]
+    translated = net.apply({"params": params}, images, labels)
+    chex.assert_shape(translated, images.shape)
+    assert np.abs(translated).max() <= 1
+    assert not np.allclose(translated, net.apply({"params": params}, images, labels[::-1]))
+
+
+def _discriminator(head):
+    net = ConditionalDiscriminator(4, 2, 3, head)
+    images = jax.random.normal(jax.random.PRNGKey(0), (4, 16, 16, 3))
+    return net, net.init(jax.random.PRNGKey(1), images)["params"], images
+
+
+@pytest.mark.parametrize("head", ["compare", "concat"])
+def test_discriminator_runs_its_trunk_once_for_all_heads(head):
+    net, params, images = _discriminator(head)
+    source, label = net.apply({"params": params}, images)
+    chex.assert_shape([source, label], [(4, 4, 4, 1), (4, 3)])
+    features = net.apply({"params": params}, images, method="features")
+    heads = net.apply({"params": params}, features, method="heads")
+    chex.assert_trees_all_close(heads, (source, label), rtol=1e-5)
+    matched = net.apply({"params": params}, images[:2], images[2:], method="match")
+    from_features = net.apply({"params": params}, features[:2], features[2:], method="match_features")
+    chex.assert_trees_all_close(matched, from_features, rtol=1e-4, atol=1e-6)
+
+
+def test_concat_is_additive_and_compare_symmetric():
+    """`concat` scores f(x1) + g(x2), so that no exchange of partners changes its sum: it cannot compare."""
+    for head in ("concat", "compare"):
+        net, params, images = _discriminator(head)
+        match = lambda i, j, net=net, params=params, images=images: net.apply(
+            {"params": params}, images[i : i + 1], images[j : j + 1], method="match"
+        )
+        additive = np.allclose(match(0, 2) + match(1, 3), match(0, 3) + match(1, 2), atol=1e-5)
+        symmetric = np.allclose(match(0, 1), match(1, 0), atol=1e-5)
+        assert (additive, symmetric) == ((True, False) if head == "concat" else (False, True))
