@@ -9,10 +9,13 @@ import pytest
 from PIL import Image
 
 from gan_ssl import data, errors, inference
+from gan_ssl.inference import any_size
 from gan_ssl.inference import translate_files as files
 from gan_ssl.methods import op_gan
 from gan_ssl.training import checkpoints
 from tests import tiny
+
+_BOTH = ("a2b", "b2a")
 
 
 @pytest.fixture(scope="module")
@@ -30,8 +33,8 @@ def echo(workdir, monkeypatch):
     """A translator whose translation is its input."""
     config = tiny.config()
     monkeypatch.setattr(op_gan, "make_translate", lambda config: lambda params, images, direction: images + 0)
-    translator = inference.Translator(config, {"a2b": np.zeros(1), "b2a": np.zeros(1)})
-    monkeypatch.setattr(files.translators, "load", lambda *args: translator)
+    translator = inference.Translator(checkpoints.Loaded(config, 0, {"generator": {d: np.zeros(1) for d in _BOTH}}))
+    monkeypatch.setattr(inference, "load", lambda *args: translator)
     return translator
 
 
@@ -101,7 +104,7 @@ def test_many_sizes_compile_few_programs_and_leave_nothing(workdir):
 
 
 def test_programs_are_bounded(echo, monkeypatch):
-    monkeypatch.setattr(inference.translator, "_MOST_PROGRAMS", 2)
+    monkeypatch.setattr(any_size, "_MOST_PROGRAMS", 2)
     for side in (10, 40, 80, 10):
         echo.translate(_picture(side, 8))
     assert len(echo._programs) == 2 and echo.num_programs == 4
@@ -216,7 +219,9 @@ def test_links_do_not_lead_out_of_the_output(echo, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"direction": "a2c"}, "--direction is 'a2c'; allowed: a2b, b2a"),
+        ({"direction": "a2c"}, "direction is 'a2c'; allowed: a2b, b2a"),
+        ({"set": ["Smiling=1"]}, "--set is no option of op_gan; allowed: --direction"),
+        ({"grid": True}, "--grid is no option"),
         ({"source": "missing"}, "no such file or folder"),
         ({"source": "empty"}, "no image in this folder"),
         ({"output": "file"}, "is a file"),
@@ -228,9 +233,9 @@ def test_bad_arguments_are_one_line(echo, tmp_path, change, message):
     (tmp_path / "file").touch()
     Image.fromarray(_picture(8, 8)).save(tmp_path / "x.png")
     arguments = {"source": "x.png", "output": "out"} | change
-    paths = {k: str(tmp_path / v) for k, v in arguments.items() if k != "direction"}
+    arguments |= {k: str(tmp_path / arguments[k]) for k in ("source", "output")}
     with pytest.raises(errors.DataError, match=message) as caught:
-        files.translate_files("unused", **paths, direction=arguments.get("direction", "a2b"))
+        files.translate_files("unused", **arguments)
     assert "\n" not in str(caught.value)
 
 
@@ -245,7 +250,7 @@ def test_a_read_only_run_translates(workdir, tmp_path):
     listing = sorted(str(p) for p in os.scandir(workdir))
     os.chmod(workdir, 0o500)
     try:
-        (out,) = files.translate_files(workdir, str(tmp_path / "x.png"), str(tmp_path / "out"), "b2a")
+        (out,) = files.translate_files(workdir, str(tmp_path / "x.png"), str(tmp_path / "out"), direction="b2a")
     finally:
         os.chmod(workdir, 0o700)
     expected = inference.load(workdir).translate(_picture(30, 22), "b2a")

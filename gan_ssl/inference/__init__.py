@@ -1,5 +1,7 @@
-"""Images in, translated images out: `load(workdir).translate(images)`."""
+"""Images in, translated images out: `load(workdir)`, then `translate(images, ...)`."""
 
-from gan_ssl.inference.translator import Translator, load
+from gan_ssl.inference.editor import Editor
+from gan_ssl.inference.loading import load
+from gan_ssl.inference.translator import Translator
 
-__all__ = ["Translator", "load"]
+__all__ = ["Editor", "Translator", "load"]

@@ -2,18 +2,18 @@
 
 import itertools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from absl import logging
 from PIL import Image
 from tqdm import tqdm
 
-from gan_ssl import data, errors, plots
+from gan_ssl import data, errors, inference, plots
 from gan_ssl.data import folders
-from gan_ssl.inference import translator as translators
+from gan_ssl.inference.any_size import AnySize
 
 # Mean distance of the channels from their mean, on [0, 1], up to which a grey picture's translation counts as grey.
 _GREY_TOLERANCE = 4 / 255
@@ -31,47 +31,49 @@ def translate_files(
     workdir: str,
     source: str,
     output: str,
-    direction: str = "a2b",
     step: int | None = None,
     multiple: int = 32,
     batch_size: int | None = None,
+    **options: Any,
 ) -> list[Path]:
     """Translates a file or all images below a folder.
 
     Outputs are upright PNG files of the input's size; transparency is put back. A grey input whose translation has
-    (nearly) equal channels stays grey, and keeps 16 bits then; colour is written with 8 bits a channel.
+    (nearly) equal channels stays grey, and keeps 16 bits then; colour is written with 8 bits a channel. With `grid`
+    they are sheets of labelled pictures instead.
 
     Args:
         workdir: of a run; only read.
         source: an image, or a folder that is searched with its subfolders. Links to folders are not followed.
         output: the folder to write to; nothing outside it is written, nor any input replaced.
-        direction: `a2b` or `b2a`.
         step: which checkpoint; None for the newest.
         multiple: see `inference.load`.
         batch_size: see `inference.load`.
+        **options: how to translate; see `with_options` of the run's `Translator` or `Editor`. None does not count.
 
     Returns:
         The written files.
 
     Raises:
-        DataError: there is no image, the output cannot be written or is the input; or, after all others were
-            translated, some files could not be read.
+        DataError: there is no image, an option is none of this run's or of no use, the output cannot be written or is
+            the input; or, after all others were translated, some files could not be read.
         CheckpointError: there is no such checkpoint.
     """
-    if direction not in translators.DIRECTIONS:
-        raise errors.DataError(f"--direction is {direction!r}; allowed: {', '.join(translators.DIRECTIONS)}")
     if not source or not output:
         raise errors.DataError("--input and --output are needed: an image or a folder of images, and a folder")
     jobs = plan(Path(source), Path(output))
-    translator = translators.load(workdir, step, multiple, batch_size)
-    logging.info("translating %d images %s with step %d of %s", len(jobs), direction, translator.step, workdir)
+    translator = inference.load(workdir, step, multiple, batch_size)
+    translate_fn = _with_options(translator, options)
+    _make_folder(Path(output))
+    logging.info("translating %d images with step %d of %s", len(jobs), translator.step, workdir)
     failures: list[str] = []
     written: list[Path] = []
     with tqdm(total=len(jobs), desc="translate", unit="image", disable=None) as progress:
         for batch in _batches(jobs, translator, failures, progress):
-            translated = translator.translate([decoded.pixels for _, decoded in batch], direction)
+            translated = translate_fn([decoded.pixels for _, decoded in batch])
             for (job, decoded), pixels in zip(batch, translated, strict=True):
-                image = as_input(pixels, decoded, translator.config.data.intensity_range)
+                intensity_range = translator.config.data.intensity_range
+                image = Image.fromarray(pixels) if options.get("grid") else as_input(pixels, decoded, intensity_range)
                 if _write(job, image, Path(output), failures):
                     written.append(job.target)
             progress.update(len(batch))
@@ -80,6 +82,16 @@ def translate_files(
             logging.error("not translated: %s", failure)
         raise errors.DataError(f"{len(failures)} of {len(jobs)} images were not translated; the first: {failures[0]}")
     return written
+
+
+def _with_options(translator: AnySize, options: Mapping[str, Any]) -> Callable[[list[np.ndarray]], list[np.ndarray]]:
+    """The translator's function with the options that were given."""
+    given = {name: value for name, value in options.items() if value is not None}
+    for name in given:
+        if name not in translator.OPTIONS:
+            allowed = ", ".join(f"--{option}" for option in translator.OPTIONS)
+            raise errors.DataError(f"--{name} is no option of {translator.config.method}; allowed: {allowed}")
+    return translator.with_options(**given)
 
 
 def plan(source: Path, output: Path) -> list[Job]:
@@ -162,7 +174,7 @@ def as_input(pixels: np.ndarray, decoded: data.Decoded, intensity_range: Sequenc
 
 
 def _batches(
-    jobs: Sequence[Job], translator: translators.Translator, failures: list[str], progress: tqdm
+    jobs: Sequence[Job], translator: AnySize, failures: list[str], progress: tqdm
 ) -> Iterator[list[tuple[Job, data.Decoded]]]:
     """Reads the files and gathers those of one rounded size; unreadable ones are noted."""
     options = translator.config.data
@@ -184,6 +196,16 @@ def _batches(
         if sum(h * w * len(batch) for (h, w), batch in waiting.items()) > _MOST_WAITING_PIXELS:
             yield waiting.pop(next(iter(waiting)))
     yield from waiting.values()
+
+
+def _make_folder(output: Path) -> None:
+    """Makes the folder to write to, before anything is compiled."""
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        if not os.access(output, os.W_OK):
+            raise PermissionError(13, "permission denied")
+    except OSError as error:
+        raise errors.DataError(f"{output}: cannot be written: {error.strerror or error} (--output)") from None
 
 
 def _write(job: Job, image: Image.Image, output: Path, failures: list[str]) -> bool:

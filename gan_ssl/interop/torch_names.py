@@ -1,17 +1,10 @@
-"""Our parameter trees under the names and layouts of pytorch-CycleGAN-and-pix2pix, exact both ways.
+"""Our parameter trees under the names and layouts of public PyTorch code, exact both ways.
 
-The public generator is one `Sequential`, a layer's name its index. What we added keeps the index of the layer that it
-replaces and stands there as a `Sequential` of its own; the public code has no such networks, so nothing clashes:
-
-- `transpose` (published): `model.4` down, `model.19` up for 9 blocks.
-- `transpose` with skip: `model.19.0` transposed (then norm, ReLU, pad), `model.19.4` convolution.
-- `resize`, `antialias`, with or without skip: `model.19.2` convolution (after upsampling and pad).
-- `antialias`: `model.4.0` convolution (then blur).
+`cyclegan_names` and `stargan_names` say how the layers are called; here is what they share.
 """
 
-import itertools
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -22,23 +15,15 @@ from absl import logging
 from flax import traverse_util
 
 from gan_ssl import errors
-from gan_ssl.networks import PatchDiscriminator, ResnetGenerator
+from gan_ssl.interop import cyclegan_names, stargan_names
+from gan_ssl.interop.layout import Layer, Published, Shapes
 
 Params = dict[str, Any]
-# From PyTorch's axes to ours.
-_CONV = (2, 3, 1, 0)  # OIHW -> HWIO
-_TRANSPOSED = (2, 3, 0, 1)  # IOHW -> HWIO
+# The modules with tables of names; another family of networks is another line here.
+_FAMILIES = (cyclegan_names, stargan_names)
 _LEAVES = {"kernel": "weight", "scale": "weight", "bias": "bias"}
 _STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 _MOST_LISTED = 20
-_MOST_BLOCKS, _MOST_LAYERS = 64, 6
-
-
-class _Layer(NamedTuple):
-    """A layer's published name, and the axes of its kernel."""
-
-    name: str
-    axes: tuple[int, ...] = _CONV
 
 
 class _Spec(NamedTuple):
@@ -49,52 +34,20 @@ class _Spec(NamedTuple):
     torch_shape: tuple[int, ...]
 
 
-def _resnet_layers(net: ResnetGenerator) -> dict[str, _Layer]:
-    """Layers of the resnet generator, the first one first."""
-    layers = {"conv_in": _Layer("model.1")}
-    for i in range(2):
-        layers[f"down_{i}"] = _Layer(f"model.{4 + 3 * i}" + (".0" if net.upsample == "antialias" else ""))
-    for i in range(net.num_blocks):
-        layers[f"block_{i}/conv_0"] = _Layer(f"model.{10 + i}.conv_block.1")
-        layers[f"block_{i}/conv_1"] = _Layer(f"model.{10 + i}.conv_block.5")
-    for i in range(2):
-        name = f"model.{10 + net.num_blocks + 3 * i}"
-        if net.upsample != "transpose":
-            layers[f"up_{i}"] = _Layer(f"{name}.2")
-        elif net.skip:
-            layers[f"up_{i}_transpose"] = _Layer(f"{name}.0", _TRANSPOSED)
-            layers[f"up_{i}"] = _Layer(f"{name}.4")
-        else:
-            layers[f"up_{i}"] = _Layer(name, _TRANSPOSED)
-    return layers | {"conv_out": _Layer(f"model.{17 + net.num_blocks}")}
-
-
-def _patch_layers(net: PatchDiscriminator) -> dict[str, _Layer]:
-    """Layers of the patch discriminator, the first one first."""
-    layers = {"conv_0": _Layer("model.0")}
-    layers |= {f"conv_{i}": _Layer(f"model.{3 * i - 1}") for i in range(1, net.num_layers + 1)}
-    return layers | {"conv_out": _Layer(f"model.{3 * net.num_layers + 2}")}
-
-
-# One entry a network whose weights can be exchanged: its layers by our path.
-_LAYERS: dict[type[nn.Module], Callable[[Any], dict[str, _Layer]]] = {
-    ResnetGenerator: _resnet_layers,
-    PatchDiscriminator: _patch_layers,
-}
-
-
 def from_torch(net: nn.Module, arrays: Mapping[str, np.ndarray]) -> Params:
     """Turns published weights into parameters.
 
-    A prefix `module.` is stripped, statistics of norms are dropped and reported, the second convolution of a block may
-    have the index that it has behind a dropout layer.
+    Which public code's names they have is seen from the names. A prefix `module.` is stripped, statistics of norms are
+    dropped and reported, the second convolution of a block may have the index that it has behind a dropout layer.
+    Layers that the names have no word for, StarGAN's match head, start at zero, which is reported too: such a head
+    knows nothing, and its first gradients do not disturb the trunk.
 
     Args:
-        net: a `ResnetGenerator` or `PatchDiscriminator`, see `infer_net`.
+        net: see `infer_net`.
         arrays: by PyTorch's names, in PyTorch's layout; float64 is rounded to float32.
 
     Returns:
-        The parameters, `net.apply({'params': params}, images)`; float32.
+        The parameters, `net.apply({'params': params}, ...)`; float32.
 
     Raises:
         WeightsError: names or shapes that do not fit, or values that are not finite numbers.
@@ -102,40 +55,56 @@ def from_torch(net: nn.Module, arrays: Mapping[str, np.ndarray]) -> Params:
     arrays, dropped = _clean(arrays)
     if dropped:
         logging.info("dropped statistics of norms, which have none here: %s", _listed(dropped))
-    first = arrays.get(f"{next(iter(_layers(net).values())).name}.weight")
-    specs = _specs(net, 3 if first is None or first.ndim != 4 else first.shape[1] or 3)
+    layers = _layers(net, _names_used(net, arrays))
+    kernels = {}
+    for path, layer in layers.items():
+        array = arrays.get(f"{layer.name}.weight")
+        if array is not None and array.ndim == 4 and array.size:
+            kernels[path] = tuple(array.shape[axis] for axis in layer.axes)
+    shapes = _shapes(net, kernels)
+    specs = _specs(layers, shapes)
     _check_names(net, arrays, specs)
     flat = {}
     for name, spec in specs.items():
         _check_array(name, arrays[name], spec.torch_shape)
         flat[spec.path] = jnp.asarray(arrays[name].transpose(spec.axes), jnp.float32)
-    return traverse_util.unflatten_dict(flat)
+    fresh = {path: jnp.zeros(shape, jnp.float32) for path, shape in shapes.items() if path not in flat}
+    if fresh:
+        logging.info("these weights have no %s: starts afresh, at zero", _listed(map("/".join, fresh)))
+    return traverse_util.unflatten_dict(flat | fresh)
 
 
-def to_torch(net: nn.Module, params: Params) -> dict[str, np.ndarray]:
+def to_torch(net: nn.Module, params: Params, names: str = "") -> dict[str, np.ndarray]:
     """Gives parameters under their published names, the inverse of `from_torch`.
 
     Args:
-        net: a `ResnetGenerator` or `PatchDiscriminator`.
+        net: see `infer_net`.
         params: its parameters.
+        names: whose; `cyclegan`, `matchgan` or `stargan`. "" is the first that the network has: MatchGAN's for the
+            conditional pair. StarGAN's have no word for the match head, which is left out and reported.
 
     Returns:
         Contiguous arrays in PyTorch's layout, in PyTorch's order.
 
     Raises:
-        WeightsError: the parameters are not this network's.
+        WeightsError: the parameters are not this network's, or it has no such names.
     """
     flat = traverse_util.flatten_dict(params)
-    first = flat.get((*next(iter(_layers(net))).split("/"), "kernel"))
-    specs = _specs(net, 3 if first is None or first.ndim != 4 else first.shape[2] or 3)
-    _check_names(net, sorted("/".join(path) for path in flat), ["/".join(spec.path) for spec in specs.values()])
-    arrays = {}
+    layers = _layers(net, names)
+    shapes = _shapes(
+        net, {"/".join(path[:-1]): np.shape(x) for path, x in flat.items() if np.ndim(x) == 4 and np.size(x)}
+    )
+    _check_names(net, sorted(map("/".join, flat)), list(map("/".join, shapes)))
+    arrays, specs = {}, _specs(layers, shapes)
     for name, spec in specs.items():
         array = np.asarray(flat[spec.path])
         if array.ndim == len(spec.axes):
             array = np.ascontiguousarray(array.transpose(np.argsort(spec.axes)))
         _check_array(name, array, spec.torch_shape)
         arrays[name] = array
+    left = shapes.keys() - {spec.path for spec in specs.values()}
+    if left:
+        logging.info("left out, for want of a name of %s: %s", names, _listed(sorted(map("/".join, left))))
     return arrays
 
 
@@ -146,60 +115,65 @@ def infer_net(arrays: Mapping[str, np.ndarray]) -> nn.Module:
         arrays: as for `from_torch`.
 
     Returns:
-        A `ResnetGenerator` or `PatchDiscriminator`; `from_torch` then checks every name and shape.
+        A `ResnetGenerator`, `PatchDiscriminator`, `ConditionalGenerator` or `ConditionalDiscriminator`; `from_torch`
+        then checks every name and shape.
 
     Raises:
-        WeightsError: the names are neither's.
+        WeightsError: the names are none of theirs.
     """
     arrays, _ = _clean(arrays)
     shapes = {name: array.shape for name, array in arrays.items() if array.ndim == 4 and array.size}
-    if "model.0.weight" in shapes:
-        num_layers = next(i for i in itertools.count() if f"model.{3 * i + 2}.weight" not in shapes) - 1
-        if 1 <= num_layers <= _MOST_LAYERS:
-            return PatchDiscriminator(width=shapes["model.0.weight"][0], num_layers=num_layers)
-    elif "model.1.weight" in shapes:
-        blocks = {name.partition(".conv_block.")[0] for name in shapes if ".conv_block." in name}
-        if len(blocks) <= _MOST_BLOCKS:
-            return _infer_generator(shapes, len(blocks))
+    for family in _FAMILIES:
+        net = family.infer_net(shapes)
+        if net is not None:
+            return net
     raise errors.WeightsError(
-        f"neither a resnet generator nor a patch discriminator; its arrays: {_listed(arrays)}; "
-        "allowed: names of pytorch-CycleGAN-and-pix2pix (model.1.weight or model.0.weight, ...)"
+        f"no generator or discriminator by its names; its arrays: {_listed(arrays)}; "
+        f"allowed: names of {' or '.join(family.DESCRIPTION for family in _FAMILIES)}"
     )
 
 
-def _infer_generator(shapes: Mapping[str, tuple[int, ...]], num_blocks: int) -> ResnetGenerator:
-    """The generator with kernels of these shapes."""
-    width, up = shapes["model.1.weight"][0], f"model.{10 + num_blocks}"
-    resized = shapes.get(f"{up}.2.weight")
-    if resized is None:
-        return ResnetGenerator(width, num_blocks, "transpose", skip=f"{up}.4.weight" in shapes)
-    upsample = "antialias" if "model.4.0.weight" in shapes else "resize"
-    return ResnetGenerator(width, num_blocks, upsample, skip=resized[1] > 4 * width)
-
-
-def _layers(net: nn.Module) -> dict[str, _Layer]:
-    """The network's layers by our path."""
-    if type(net) not in _LAYERS:
-        allowed = ", ".join(known.__name__ for known in _LAYERS)
+def _published(net: nn.Module) -> Published:
+    """How the network's weights are exchanged."""
+    known = {kind: published for family in _FAMILIES for kind, published in family.PUBLISHED.items()}
+    if type(net) not in known:
+        allowed = ", ".join(kind.__name__ for kind in known)
         raise errors.WeightsError(f"{type(net).__name__} has no published names; allowed: {allowed}")
-    return _LAYERS[type(net)](net)
+    return known[type(net)]
 
 
-def _specs(net: nn.Module, channels: int) -> dict[str, _Spec]:
-    """What the network must have, by published name, in PyTorch's order."""
-    images = jax.ShapeDtypeStruct((1, 256, 256, channels), jnp.float32)
-    tree = jax.eval_shape(net.init, jax.random.key(0), images)["params"]
+def _layers(net: nn.Module, names: str) -> dict[str, Layer]:
+    """The network's layers by our path, as one public code names them."""
+    known = _published(net).layers
+    if names and names not in known:
+        raise errors.WeightsError(f"names is {names!r}; allowed for {type(net).__name__}: {', '.join(known)}")
+    return known[names or next(iter(known))](net)
+
+
+def _names_used(net: nn.Module, arrays: Mapping[str, np.ndarray]) -> str:
+    """The public code whose names fit the arrays' best."""
+    given = {name.rpartition(".")[0] for name in arrays}
+    differing = lambda names: len(given ^ {layer.name for layer in _layers(net, names).values()})
+    return min(_published(net).layers, key=differing)
+
+
+def _shapes(net: nn.Module, kernels: Shapes) -> dict[tuple[str, ...], tuple[int, ...]]:
+    """The shapes of the network's parameters by path, the sizes that its attributes leave open taken from kernels."""
+    inputs = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in _published(net).inputs(net, kernels)]
+    tree = jax.eval_shape(net.init, jax.random.key(0), *inputs)["params"]
+    return {path: leaf.shape for path, leaf in traverse_util.flatten_dict(tree).items()}
+
+
+def _specs(layers: Mapping[str, Layer], shapes: Mapping[tuple[str, ...], tuple[int, ...]]) -> dict[str, _Spec]:
+    """What the layers must have, by published name, in PyTorch's order."""
     specs = {}
-    for path, layer in _layers(net).items():
-        parts = tuple(path.split("/"))
-        leaves = tree
-        for part in parts:
-            leaves = leaves[part]
-        for leaf in sorted(leaves, key=list(_LEAVES).index):
-            shape = leaves[leaf].shape
-            axes = layer.axes if len(shape) == 4 else tuple(range(len(shape)))
-            torch_shape = tuple(shape[i] for i in np.argsort(axes))
-            specs[f"{layer.name}.{_LEAVES[leaf]}"] = _Spec((*parts, leaf), axes, torch_shape)
+    for path, layer in layers.items():
+        for leaf, published in _LEAVES.items():
+            place = (*path.split("/"), leaf)
+            if place in shapes:
+                shape = shapes[place]
+                axes = layer.axes if len(shape) == 4 else tuple(range(len(shape)))
+                specs[f"{layer.name}.{published}"] = _Spec(place, axes, tuple(shape[i] for i in np.argsort(axes)))
     return specs
 
 
@@ -233,7 +207,7 @@ def _check_array(name: str, array: np.ndarray, shape: tuple[int, ...]) -> None:
         raise errors.WeightsError(f"{name} of type {array.dtype} has values that are not finite floats")
 
 
-def _listed(names) -> str:
+def _listed(names: Iterable[str]) -> str:
     names = list(names)
     more = f" and {len(names) - _MOST_LISTED} more" if len(names) > _MOST_LISTED else ""
     return (", ".join(map(repr, names[:_MOST_LISTED])) or "none") + more
