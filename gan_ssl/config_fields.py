@@ -201,7 +201,7 @@ def _evaluation_config() -> ConfigDict:
     # Whether they are trained with photometric jitter, noise and blur.
     evaluation.jitter = True
     # MatchGAN's classifiers (GAN-test, GAN-train): updates and channels of the first layer.
-    evaluation.classifier_steps = 1000
+    evaluation.classifier_steps = 500
     evaluation.classifier_width = 16
     # Inception weights for FID: pytorch-fid's .pth, or .npz; "" looks into the user's cache.
     evaluation.inception_weights = ""

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Scores a run: python launch/evaluate.py --workdir=DIR.
 
-Writes eval.json, eval.png and translated/*.png there; with --split=validation, eval_validation.json and so on.
+Writes eval.json and eval.png there, and translated/*.png of OP-GAN; with --split=validation, eval_validation.json
+and so on.
 """
 
 import _cli

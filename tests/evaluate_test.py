@@ -11,7 +11,7 @@ from absl import logging
 from PIL import Image
 
 from gan_ssl import errors, evaluation
-from gan_ssl.evaluation import report, segmentation, translation
+from gan_ssl.evaluation import report, sanity, segmentation, translation
 from gan_ssl.methods import op_gan
 from gan_ssl.training import checkpoints
 from tests import tiny
@@ -68,7 +68,7 @@ def test_without_labels_the_rest_is_given(tmp_path, capsys):
     assert stored["direct"] is stored["translated"] is stored["ceiling"] is stored["siamese"] is None
     assert set(stored["missing"]) == {"direct", "translated", "ceiling", "siamese", "distance_to_truth"}
     assert stored["cycle_l1"]["b"] > 0
-    assert "no score direct: the images of domain a have no labels" in capsys.readouterr().out
+    assert "no score direct, translated: the images of domain a have no labels" in capsys.readouterr().out
 
 
 def test_without_domain_b_translations_are_still_scored(tmp_path):
@@ -115,10 +115,10 @@ def test_inverted_and_constant_translations_are_reported(stub, words, monkeypatc
     logged = []
     monkeypatch.setattr(logging, "warning", lambda line, *args: logged.append(line))
     images = tiny.batch()["a"]
-    measured = translation.sanity(images, stub(images))
-    lines = translation.warnings_of(measured)
+    measured = sanity.sanity(images, stub(images))
+    lines = sanity.warnings_of(measured)
     assert len(lines) == 1 and words in lines[0] and logged == lines
-    assert translation.warnings_of(translation.sanity(images, images)) == []
+    assert sanity.warnings_of(sanity.sanity(images, images)) == []
 
 
 def test_segmenters_are_averaged_over_the_classes_that_they_have():

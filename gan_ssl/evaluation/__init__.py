@@ -1,14 +1,12 @@
 """What a checkpoint is worth; each method is judged in its own way."""
 
-from collections.abc import Callable
+import importlib
 from typing import Any
 
-from gan_ssl import errors
-from gan_ssl.evaluation import translation
+from gan_ssl import errors, methods
 from gan_ssl.training import checkpoints
 
 SPLITS = ("test", "validation")
-_METHODS: dict[str, Callable[..., dict[str, Any]]] = {"op_gan": translation.evaluate}
 
 
 def evaluate(workdir: str, step: int | None = None, split: str = "test", data_dir: str = "") -> dict[str, Any]:
@@ -25,7 +23,7 @@ def evaluate(workdir: str, step: int | None = None, split: str = "test", data_di
 
     Raises:
         CheckpointError: there is no such checkpoint.
-        DataError: the images of domain a cannot be used, or an unknown split.
+        DataError: the images to translate cannot be used, or an unknown split.
         TrainingError: the work directory cannot be written.
     """
     if split not in SPLITS:
@@ -34,4 +32,5 @@ def evaluate(workdir: str, step: int | None = None, split: str = "test", data_di
     if data_dir:
         with loaded.config.unlocked():
             loaded.config.data.dir = data_dir
-    return _METHODS[loaded.config.method](loaded, workdir, split)
+    module = importlib.import_module(methods.get(loaded.config.method).EVALUATION)
+    return module.evaluate(loaded, workdir, split)

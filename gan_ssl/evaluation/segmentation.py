@@ -4,27 +4,23 @@ One is no judge: two that were trained alike can differ by points on pictures of
 with photometric jitter, and kept in the user's cache.
 """
 
-import hashlib
-import json
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import flax.linen as nn
-import flax.serialization
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from absl import logging
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
 from gan_ssl import data, errors, pretext
 from gan_ssl.data.images import normalise
+from gan_ssl.evaluation import cache
+from gan_ssl.evaluation.batches import in_batches
 from gan_ssl.networks.layers import Conv
-from gan_ssl.training.compilation import user_cache
 
 LEARNING_RATE = 1.5e-2
 JITTER = {"log_gamma": 0.5, "gain": 0.3, "offset": 0.1, "noise": 0.05, "grey": 0.3, "negative": 0.0}
@@ -94,12 +90,7 @@ class Segmenter(NamedTuple):
 
     def predict(self, images: np.ndarray) -> np.ndarray:
         """Segments `[n, height, width, 3]` uint8 or uint16 images: `[n, height, width]` uint8 class indices."""
-        labels = []
-        for start in range(0, len(images), _PREDICT_BATCH):
-            chunk = images[start : start + _PREDICT_BATCH]
-            padded = np.concatenate([chunk, chunk[:1].repeat(_PREDICT_BATCH - len(chunk), axis=0)])
-            labels.append(np.asarray(_predict(self.net, self.params, padded))[: len(chunk)])
-        return np.concatenate(labels)
+        return in_batches(lambda chunk: _predict(self.net, self.params, chunk), _PREDICT_BATCH, images)
 
 
 @jax.jit(static_argnums=0)
@@ -188,39 +179,14 @@ def train(
 
 def cache_dir() -> Path:
     """Returns the folder of trained segmenters, below the user's cache."""
-    return user_cache() / "segmenters"
+    return cache.folder("segmenters")
 
 
 def _cache_key(config: ConfigDict, fingerprint: str, num_classes: int) -> str:
     fields = config.data.to_dict() | config.evaluation.to_dict()
     names = "image_size load_size intensity_range bits ignore_index segmenter_steps segmenter_width "
     names += "segmenter_batch_size jitter"
-    parts = [_CACHE_VERSION, fingerprint, num_classes, {name: fields[name] for name in names.split()}]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _read(path: Path, net: UNet) -> Segmenter | None:
-    """Reads a cached segmenter; None if there is none or its bytes are not those that were written."""
-    try:
-        content = path.read_bytes()
-    except OSError:
-        return None
-    digest, payload = content[:32], content[32:]
-    if hashlib.sha256(payload).digest() != digest:
-        logging.warning("cached segmenter %s is damaged and will be trained again", path)
-        return None
-    return Segmenter(net, flax.serialization.msgpack_restore(payload))
-
-
-def _write(path: Path, segmenter: Segmenter) -> None:
-    payload = flax.serialization.msgpack_serialize(jax.tree.map(np.asarray, segmenter.params))
-    partial = path.with_suffix(f".{os.getpid()}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(hashlib.sha256(payload).digest() + payload)
-        os.replace(partial, path)
-    except OSError as error:
-        logging.warning("segmenters are not cached: %s", error)
+    return cache.key(_CACHE_VERSION, fingerprint, num_classes, {name: fields[name] for name in names.split()})
 
 
 def trained_segmenters(config: ConfigDict) -> list[Segmenter]:
@@ -243,7 +209,8 @@ def trained_segmenters(config: ConfigDict) -> list[Segmenter]:
     count = config.evaluation.num_segmenters
     paths = [cache_dir() / f"unet_{key}_{seed}.msgpack" for seed in range(count)]
     net = UNet(num_classes, config.evaluation.segmenter_width)
-    found = [_read(path, net) for path in paths]
+    cached = [cache.read(path) for path in paths]
+    found = [None if params is None else Segmenter(net, params) for params in cached]
     missing = [seed for seed in range(count) if found[seed] is None]
     if missing:
         arrays = data.evaluation_arrays(config, "train", "b")
@@ -251,6 +218,6 @@ def trained_segmenters(config: ConfigDict) -> list[Segmenter]:
         for seed, new in zip(
             missing, train(arrays["image"], arrays["label"], num_classes, options, ignore, missing), strict=True
         ):
-            _write(paths[seed], new)
+            cache.write(paths[seed], new.params)
             found[seed] = new
     return found

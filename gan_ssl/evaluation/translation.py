@@ -1,22 +1,25 @@
 """How OP-GAN is scored: by segmenters of domain b, by the true translation where it is known, and without labels."""
 
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
-from absl import logging
 from ml_collections import ConfigDict
 
 from gan_ssl import config as configs
 from gan_ssl import data, errors, plots
 from gan_ssl.data.images import normalise
-from gan_ssl.evaluation import report, scores, segmentation
+from gan_ssl.evaluation import report, sanity, scores, segmentation
+from gan_ssl.evaluation.report import percent, row
 from gan_ssl.inference import Translator
 from gan_ssl.methods import op_gan, siamese_terms
-from gan_ssl.training.checkpoints import Loaded
+from gan_ssl.training.checkpoints import Loaded, writing
 
-# Below these a translator is suspected to invert its input, or to give one picture for every input.
-LOWEST_CORRELATION, LOWEST_VARIATION = -0.7, 0.1
+_COLUMNS = ("direct", "translated", "ceiling")
 _SIAMESE_BATCH = 8
 _PICTURES = 8
 
@@ -41,27 +44,47 @@ def evaluate(loaded: Loaded, workdir: str, split: str = "test") -> dict[str, Any
         TrainingError: the work directory cannot be written.
     """
     config, files = loaded.config, report.Files(workdir, split)
+    folder = _translated_folder(files)
     missing: dict[str, str] = {}
     a = data.evaluation_arrays(config, split, "a", config.evaluation.limit)
     b = _load_b(config, split, missing)
     # Multiples of 4 are all that the generator needs: pictures are scored as they were trained on.
-    translator = Translator(config, loaded.params["generator"], loaded.step, multiple=4)
+    translator = Translator(loaded, multiple=4)
     fakes = {"b": translator.translate(a["image"], "a2b")}
     cycle = {"a": scores.l1(a["image"], translator.translate(fakes["b"], "b2a")), "b": None}
     if b is not None:
         fakes["a"] = translator.translate(b["image"], "b2a")
         cycle["b"] = scores.l1(b["image"], translator.translate(fakes["a"], "a2b"))
-    files.write_translated(a["names"], fakes["b"])
+    _write_translated(folder, a["names"], fakes["b"])
     result = {"step": loaded.step, "config_hash": configs.config_hash(config), "split": split}
     result |= {"num_images": len(a["image"]), "cycle_l1": cycle}
     result |= _true_translation_scores(a, fakes["b"], missing)
     result["siamese"] = _siamese_scores(loaded, a, b, fakes, missing)
-    result["sanity"] = sanity(a["image"], fakes["b"])
-    result["warnings"] = warnings_of(result["sanity"])
+    result["sanity"] = sanity.sanity(a["image"], fakes["b"])
+    result["warnings"] = sanity.warnings_of(result["sanity"])
     segmented, predictions = _segmentation_scores(config, a, b, fakes["b"], missing)
     result |= segmented | {"missing": missing}
-    files.write(result, _columns(config, a, fakes["b"], predictions))
+    files.write(result, _lines(result), _columns(config, a, fakes["b"], predictions))
+    print(f"all translations are in {folder.name}/")
     return result
+
+
+def _translated_folder(files: report.Files) -> Path:
+    """Makes the folder of all translations."""
+    folder = files.root / f"translated{files.suffix}"
+    with writing(str(files.root)):
+        folder.mkdir(exist_ok=True)
+    return folder
+
+
+def _write_translated(folder: Path, names: Sequence[str], images: np.ndarray) -> None:
+    """Writes every translation under its source's name."""
+    taken = set()
+    for name, image in zip(names, images, strict=True):
+        stem = os.path.splitext(re.sub(r"^(\.*/)+", "", name))[0]
+        target = f"{stem}.png" if stem not in taken else f"{name}.png"
+        taken.add(stem)
+        plots.save_image(folder / target, plots.to_uint8(image))
 
 
 def _load_b(config: ConfigDict, split: str, missing: dict[str, str]) -> dict[str, Any] | None:
@@ -70,36 +93,6 @@ def _load_b(config: ConfigDict, split: str, missing: dict[str, str]) -> dict[str
     except errors.DataError as error:  # a2b alone can be judged without domain b
         missing |= {name: str(error) for name in ("ceiling", "siamese", "cycle_l1 of b")}
         return None
-
-
-def sanity(images: np.ndarray, translated: np.ndarray) -> dict[str, float]:
-    """Compares inputs and outputs, to find translators that ignore their input or invert it.
-
-    Args:
-        images: `[n, height, width, 3]` uint8 or uint16.
-        translated: their translations.
-
-    Returns:
-        `correlation` of a picture with its translation (see `scores`), and the `variation` of the translations over
-        the pictures divided by that of the pictures; 1 where these do not vary.
-    """
-    before = scores.variation(images)
-    relative = scores.variation(translated) / before if before > 1e-3 else 1.0
-    return {"correlation": scores.input_output_correlation(images, translated), "variation": relative}
-
-
-def warnings_of(measured: dict[str, float]) -> list[str]:
-    """Returns a line for each suspicion, which is logged as well."""
-    lines = []
-    if measured["correlation"] < LOWEST_CORRELATION:
-        lines.append(f"the colours look inverted: correlation of input and output {measured['correlation']:.2f}")
-    if measured["variation"] < LOWEST_VARIATION:
-        lines.append(
-            f"one picture for every input: no variation over inputs ({measured['variation']:.2f} of the inputs' own)"
-        )
-    for line in lines:
-        logging.warning(line)
-    return lines
 
 
 def _true_translation_scores(a: dict[str, Any], fake_b: np.ndarray, missing: dict[str, str]) -> dict[str, Any]:
@@ -154,7 +147,7 @@ def _segmentation_scores(
         missing["ceiling"] = "the images of domain b have no labels"
     sets = {"direct": (a["image"], a), "translated": (fake_b, a), "ceiling": (b["image"], b) if b else None}
     sets = {name: (s[0], s[1]["label"]) for name, s in sets.items() if name not in missing and s}
-    result: dict[str, Any] = dict.fromkeys(("direct", "translated", "ceiling"))
+    result: dict[str, Any] = dict.fromkeys(_COLUMNS)
     if not sets:
         return result, None
     try:
@@ -196,3 +189,30 @@ def _columns(
     if "truth" in a:
         columns["true translation"] = a["truth"]
     return {caption: pictures[:_PICTURES] for caption, pictures in columns.items()}
+
+
+def _lines(result: Mapping[str, Any]) -> list[str]:
+    """Returns the table's lines: classes by direct, translated and ceiling in %, then what needs no labels."""
+    lines, shown = [], {name: result[name] for name in _COLUMNS if result.get(name)}
+    if shown:
+        lines.append(row("IoU in %", list(_COLUMNS)))
+        for label in next(iter(shown.values()))["iou"]:
+            lines.append(row(label, [percent(shown.get(c, {}).get("iou", {}).get(label)) for c in _COLUMNS]))
+        lines.append(row("mIoU", [_with_spread(shown.get(c)) for c in _COLUMNS]))
+        lines.append(row("pixel accuracy", [percent(shown.get(c, {}).get("pixel_accuracy")) for c in _COLUMNS]) + "\n")
+    for name, caption in (("distance_to_truth_direct", "untranslated"), ("distance_to_truth", "translated")):
+        if name in result:
+            d = result[name]
+            lines.append(
+                f"to the true translation, {caption}: L1 {d['l1']:.3f}, SSIM {d['ssim']:.3f}, edges {d['edge_f']:.2f}"
+            )
+    lines.append(f"edges kept: {result['edges_kept']:.2f}")
+    cycle = ", ".join(f"{d} {value:.3f}" for d, value in result["cycle_l1"].items() if value is not None)
+    lines.append(f"cycle error (L1): {cycle}")
+    if result["siamese"]:
+        lines.append("siamese network: " + ", ".join(f"{k} {v:.2f}" for k, v in result["siamese"].items()))
+    return lines
+
+
+def _with_spread(scored: Mapping[str, Any] | None) -> str:
+    return f"{percent(scored['miou'])} ±{100 * scored['miou_spread']:.1f}" if scored else "-"
