@@ -31,7 +31,7 @@ def _recommended(config):
 
 
 def _quick(config):
-    config.num_steps = 5000
+    config.num_steps = 3000
     config.log_steps = 100
     config.sample_steps = 1000
     config.checkpoint_steps = 1000
@@ -51,7 +51,8 @@ def _quick(config):
 
 def _published(config):
     config.model.upsample = "transpose"
-    config.model.skip = False
+    config.model.skip = config.model.mask = False
+    config.model.discriminator_init = "uniform"
     config.model.match_head = "concat"
     config.model.ema_decay = 0.0
     config.generator_every = 5

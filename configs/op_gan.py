@@ -9,8 +9,8 @@
 
 Variants combine from left to right: `quick,cyclegan`, `quick,published`.
 
-Expected of `quick`: mIoU 42.2 to 44.3 over 3 seeds (untranslated 25.8, ceiling 81.2; `quick,cyclegan` 35.1
-to 40.9 over 3); 74 to 77 ms a step on two CPU cores, 3.1 minutes of steps after 16 s of compilation.
+Expected of `quick`: mIoU 39.8 to 41.4 over 3 seeds (untranslated 26.8, ceiling 83.0; `quick,cyclegan` 37.0
+to 40.0 over 3); 70 to 80 ms a step on two CPU cores, 3.6 minutes with drawing and compilation.
 """
 
 from gan_ssl.config import apply_variants, base_config

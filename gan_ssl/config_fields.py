@@ -104,6 +104,8 @@ def _model_config() -> ConfigDict:
     model.upsample = "resize"
     # Whether encoder features are concatenated at both upsampling stages (ours).
     model.skip = True
+    # Whether MatchGAN's generator mixes its colours with the image's by a mask that it makes (ours).
+    model.mask = True
     # Channels of the discriminators' first layer.
     model.discriminator_width = 64
     # Stride-2 layers of the discriminators. OP-GAN: 3 see 70 pixels, 2 see 34, 1 sees 16. MatchGAN: sides must be
@@ -113,6 +115,8 @@ def _model_config() -> ConfigDict:
     model.siamese_width = 64
     # Strides of the siamese trunk: (2, 2, 2) for 85-pixel patches, (1, 2, 2) for 21 to 32.
     model.siamese_strides = (2, 2, 2)
+    # Initialisation of MatchGAN's discriminator: uniform (PyTorch's default, published) or kaiming (ours).
+    model.discriminator_init = "kaiming"
     # Normalisation of the content map (content_form maps): none, l2, softmax or standardize.
     model.normalise = "none"
     # Initialisation of the siamese network: normal (N(0, 0.02), published) or kaiming (which twins need).

@@ -82,6 +82,7 @@ RULES: dict[str, Rule] = {
     "model.discriminator_width": _at_least(1),
     "model.discriminator_layers": _between(1, 6),
     "model.match_head": _one_of(*stargan.MATCH_HEADS),
+    "model.discriminator_init": _one_of("uniform", "kaiming"),
     "model.siamese_width": _at_least(1),
     "model.siamese_strides": (
         lambda v: len(v) == 3 and all(s in (1, 2) for s in v),

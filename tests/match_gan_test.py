@@ -33,6 +33,7 @@ def _golden_config(reference):
         model__discriminator_layers=3,
         model__upsample="transpose",
         model__skip=False,
+        model__mask=False,
         model__match_head="concat",
         model__ema_decay=0.0,
         loss__pseudo_labels=False,

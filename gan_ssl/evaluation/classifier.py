@@ -47,7 +47,9 @@ class AttributeNet(nn.Module):
         x = _fold(images)
         for level in range(_LEVELS):
             features = self.width * 2**level
-            x = Conv(features, 3, padding=1, use_bias=False, init=nn.initializers.he_normal(), name=f"conv_{level}")(x)
+            x = Conv(
+                features, 3, padding=1, use_bias=False, kernel_init=nn.initializers.he_normal(), name=f"conv_{level}"
+            )(x)
             x = nn.GroupNorm(num_groups=None, group_size=max(1, self.width // 2), name=f"norm_{level}")(x)
             x = nn.relu(x)
             x = _mean_of_blocks(x, 2) if level < _LEVELS - 1 else x

@@ -58,11 +58,13 @@ class UNet(nn.Module):
         for level in reversed(range(_LEVELS)):
             x = _double(self._conv(x, 1, level, f"reduce_{level}")) + encoded.pop()
             x = self._block(x, level, f"up_{level}")
-        return Conv(self.num_classes, 1, init=nn.initializers.lecun_normal(), name="classify")(x)[:, :height, :width]
+        return Conv(self.num_classes, 1, kernel_init=nn.initializers.lecun_normal(), name="classify")(x)[
+            :, :height, :width
+        ]
 
     def _conv(self, x: jax.Array, side: int, level: int, name: str) -> jax.Array:
         init = nn.initializers.he_normal()
-        return Conv(self.width * 2**level, side, padding=side // 2, use_bias=False, init=init, name=name)(x)
+        return Conv(self.width * 2**level, side, padding=side // 2, use_bias=False, kernel_init=init, name=name)(x)
 
     def _block(self, x: jax.Array, level: int, name: str) -> jax.Array:
         groups = nn.GroupNorm(num_groups=None, group_size=max(1, self.width // 2), name=f"{name}_norm")

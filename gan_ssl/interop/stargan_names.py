@@ -9,6 +9,7 @@ What we added has names of its own. It keeps the index of the layer that it repl
 - `transpose` with skip: `main.15.0` transposed (then norm and ReLU), `main.15.3` convolution, for 6 blocks.
 - `resize`, `antialias`, with or without skip: `main.15.1` convolution (after upsampling).
 - `antialias`: `main.3.0` convolution (then blur).
+- With a mask: `main.21.mask`, whose fourth output is the mask's.
 - The match head that compares is `compare`, since `conv3` of the same shape means another function.
 """
 
@@ -21,6 +22,7 @@ from gan_ssl.networks import ConditionalDiscriminator, ConditionalGenerator
 
 DESCRIPTION = "the public StarGAN (main.0.weight, ...) or MatchGAN (encoder.0.weight, ...)"
 _MATCH_HEADS = {"concat": "conv3", "compare": "compare"}
+_MASK = ".mask"
 _FIRST_BLOCK = 9  # after three times convolution, norm, ReLU
 _FIRST_KERNEL = 7  # the discriminator's is 4
 _MOST_BLOCKS, _MOST_LAYERS = 64, 6
@@ -55,7 +57,7 @@ def _generator_layers(net: ConditionalGenerator, names: str) -> dict[str, Layer]
         else:
             layers[f"up_{i}"] = Layer(up, TRANSPOSED)
         layers[f"up_norm_{i}"] = Layer(place(first_up + 3 * i + 1))
-    return layers | {"conv_out": Layer(place(first_up + 6))}
+    return layers | {"conv_out": Layer(place(first_up + 6) + (_MASK if net.mask else ""))}
 
 
 def _discriminator_layers(net: ConditionalDiscriminator, names: str) -> dict[str, Layer]:
@@ -65,7 +67,7 @@ def _discriminator_layers(net: ConditionalDiscriminator, names: str) -> dict[str
 
 
 def _generator_inputs(net: ConditionalGenerator, kernels: Shapes) -> tuple[tuple[int, ...], ...]:
-    channels = kernels.get("conv_out", (7, 7, 0, 3))[3]
+    channels = kernels.get("conv_out", (7, 7, 0, 3 + net.mask))[3] - net.mask
     labels = kernels.get("conv_in", (7, 7, 0, 0))[2] - channels
     return (1, 256, 256, channels), (1, max(0, labels))
 
@@ -104,8 +106,9 @@ def infer_net(shapes: Shapes) -> nn.Module | None:
 
 def _infer_generator(shapes: Shapes, width: int, num_blocks: int, names: str) -> ConditionalGenerator:
     up = _place(_FIRST_BLOCK + num_blocks, num_blocks, names)
+    mask = f"{_place(_FIRST_BLOCK + num_blocks + 6, num_blocks, names)}{_MASK}.weight" in shapes
     resized = shapes.get(f"{up}.1.weight")
     if resized is None:
-        return ConditionalGenerator(width, num_blocks, "transpose", skip=f"{up}.3.weight" in shapes)
+        return ConditionalGenerator(width, num_blocks, "transpose", f"{up}.3.weight" in shapes, mask)
     upsample = "antialias" if f"{_place(3, num_blocks, names)}.0.weight" in shapes else "resize"
-    return ConditionalGenerator(width, num_blocks, upsample, skip=resized[1] > 4 * width)
+    return ConditionalGenerator(width, num_blocks, upsample, resized[1] > 4 * width, mask)

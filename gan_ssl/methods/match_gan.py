@@ -42,9 +42,13 @@ def create_networks(config: ConfigDict) -> Networks:
     """Builds both networks."""
     model = config.model
     return Networks(
-        networks.ConditionalGenerator(model.width, model.num_blocks, model.upsample, model.skip),
+        networks.ConditionalGenerator(model.width, model.num_blocks, model.upsample, model.skip, model.mask),
         networks.ConditionalDiscriminator(
-            model.discriminator_width, model.discriminator_layers, len(config.data.attributes), model.match_head
+            model.discriminator_width,
+            model.discriminator_layers,
+            len(config.data.attributes),
+            model.match_head,
+            model.discriminator_init,
         ),
     )
 

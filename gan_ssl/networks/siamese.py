@@ -60,13 +60,13 @@ class Siamese(nn.Module):
     def setup(self):
         init = kaiming_init if self.kernel_init == "kaiming" else normal_init()
         self.trunk = [
-            Conv(self.width * 2 ** (i + 1), 3, stride=stride, padding=1, normed=True, init=init)
+            Conv(self.width * 2 ** (i + 1), 3, stride=stride, padding=1, normed=True, kernel_init=init)
             for i, stride in enumerate(self.strides)
         ]
         # In the maps form a bias of these two would cancel: it would have no gradient but rounding noise.
-        self.content = Conv(8 * self.width, 3, padding=1, use_bias=False, init=init)
-        self.attend = Conv(1, 1, use_bias=False, init=init)
-        self.domain = Conv(8 * self.width, 3, padding=1, init=init)
+        self.content = Conv(8 * self.width, 3, padding=1, use_bias=False, kernel_init=init)
+        self.attend = Conv(1, 1, use_bias=False, kernel_init=init)
+        self.domain = Conv(8 * self.width, 3, padding=1, kernel_init=init)
         self.classify = nn.Dense(3, kernel_init=init)
 
     def features(self, patches: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -17,7 +17,7 @@ class AffineResidualBlock(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         y = x
         for i in range(2):
-            y = Conv(x.shape[-1], 3, padding=1, use_bias=False, init=uniform_init, name=f"conv_{i}")(y)
+            y = Conv(x.shape[-1], 3, padding=1, use_bias=False, kernel_init=uniform_init, name=f"conv_{i}")(y)
             y = AffineInstanceNorm(name=f"norm_{i}")(y)
             y = nn.relu(y) if i == 0 else y
         return x + y
@@ -32,12 +32,15 @@ class ConditionalGenerator(nn.Module):
         upsample: `transpose` (published) or `resize` (bilinear, then a 3x3 convolution); `antialias` blurs before the
             downsamplings as well.
         skip: whether the features of the encoder are concatenated at both upsampling stages (ours; not published).
+        mask: whether a fourth channel says where the made colours replace those of the image (ours; the attention mask
+            of GANimation, ECCV 2018). Instance norm loses an image's own colours, which otherwise must be guessed.
     """
 
     width: int = 64
     num_blocks: int = 6
     upsample: str = "transpose"
     skip: bool = False
+    mask: bool = False
 
     @nn.compact
     def __call__(self, images: jax.Array, labels: jax.Array) -> jax.Array:
@@ -53,7 +56,7 @@ class ConditionalGenerator(nn.Module):
         planes = labels.shape[-1]
         tiled = jnp.broadcast_to(labels.astype(images.dtype)[:, None, None], (*images.shape[:3], planes))
         x = jnp.concatenate([images, tiled], axis=-1)
-        x = Conv(self.width, 7, padding=3, use_bias=False, planes=planes, init=uniform_init, name="conv_in")(x)
+        x = Conv(self.width, 7, padding=3, use_bias=False, planes=planes, kernel_init=uniform_init, name="conv_in")(x)
         x = self._normed(x, "norm_in")
         encoded = []
         for i in range(2):
@@ -63,29 +66,34 @@ class ConditionalGenerator(nn.Module):
             x = AffineResidualBlock(name=f"block_{i}")(x)
         for i in range(2):
             x = self._normed(self._up(x, encoded.pop(), self.width * 2 ** (1 - i), f"up_{i}"), f"up_norm_{i}")
-        x = Conv(images.shape[-1], 7, padding=3, use_bias=False, init=uniform_init, name="conv_out")(x)
-        return jnp.tanh(x)
+        channels = images.shape[-1]
+        x = Conv(channels + self.mask, 7, padding=3, use_bias=False, kernel_init=uniform_init, name="conv_out")(x)
+        colours = jnp.tanh(x[..., :channels])
+        if not self.mask:
+            return colours
+        share = nn.sigmoid(x[..., channels:])
+        return images + share * (colours - images)
 
     def _normed(self, x: jax.Array, name: str) -> jax.Array:
         return nn.relu(AffineInstanceNorm(name=name)(x))
 
     def _down(self, x: jax.Array, features: int, name: str) -> jax.Array:
         if self.upsample == "antialias":
-            x = Conv(features, 3, padding=1, use_bias=False, init=uniform_init, name=name)(x)
+            x = Conv(features, 3, padding=1, use_bias=False, kernel_init=uniform_init, name=name)(x)
             return layers.blur_downsample(x)
-        return Conv(features, 4, stride=2, padding=1, use_bias=False, init=uniform_init, name=name)(x)
+        return Conv(features, 4, stride=2, padding=1, use_bias=False, kernel_init=uniform_init, name=name)(x)
 
     def _up(self, x: jax.Array, encoded: jax.Array, features: int, name: str) -> jax.Array:
         if self.upsample == "transpose":
             transposed = f"{name}_transpose" if self.skip else name
-            x = ConvTranspose(features, 4, use_bias=False, init=uniform_init, name=transposed)(x)
+            x = ConvTranspose(features, 4, use_bias=False, kernel_init=uniform_init, name=transposed)(x)
             if not self.skip:
                 return x
             x = nn.relu(layers.instance_norm(x))
         else:
             x = layers.upsample_bilinear(x)
         x = jnp.concatenate([x, encoded], axis=-1) if self.skip else x
-        return Conv(features, 3, padding=1, use_bias=False, init=uniform_init, name=name)(x)
+        return Conv(features, 3, padding=1, use_bias=False, kernel_init=uniform_init, name=name)(x)
 
 
 class ConditionalDiscriminator(nn.Module):
@@ -98,17 +106,23 @@ class ConditionalDiscriminator(nn.Module):
         match_head: `concat` (published) is one linear map over both images' concatenated features, so its score is
             f(x1) + g(x2): matching and other pairs have the same marginals, and no such head can beat chance.
             `compare` (ours) maps the product and the absolute difference of the features, which sees an interaction.
+        trunk_init: `uniform` (published; a fifth of the signal is left behind four layers, and learning starts late) or
+            `kaiming` (ours).
     """
 
     width: int = 64
     num_layers: int = 6
     num_labels: int = 5
     match_head: str = "concat"
+    trunk_init: str = "uniform"
 
     def setup(self):
-        conv = lambda i: Conv(self.width * 2**i, 4, stride=2, padding=1, init=uniform_init, name=f"conv_{i}")
+        init = {"uniform": uniform_init, "kaiming": layers.kaiming_init}[self.trunk_init]
+        conv = lambda i: Conv(
+            self.width * 2**i, 4, stride=2, padding=1, patches=True, kernel_init=init, name=f"conv_{i}"
+        )
         self.convs = [conv(i) for i in range(self.num_layers)]
-        self.source = Conv(1, 3, padding=1, use_bias=False, init=uniform_init)
+        self.source = Conv(1, 3, padding=1, use_bias=False, kernel_init=uniform_init)
         self.label = WholeMap(self.num_labels)
         self.match_map = WholeMap(2, name="match")
 
