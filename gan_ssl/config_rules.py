@@ -39,7 +39,7 @@ LABEL_DATA = ("faces", "celeba", "rafd", "classes", "csv")
 DATA_NAMES = (*DOMAIN_DATA, *LABEL_DATA)
 
 RULES: dict[str, Rule] = {
-    "method": _one_of(*methods.NAMES),
+    "method": ((lambda v: v in methods.NAMES), "one of " + ", ".join(methods.NAMES)),
     "seed": _between(0, 2**31 - 1),
     "num_steps": _at_least(0),
     "num_epochs": _at_least(0),

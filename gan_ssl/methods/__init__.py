@@ -26,7 +26,7 @@ _METHODS = {
     "op_gan": "gan_ssl.methods.op_gan",
     "match_gan": "gan_ssl.methods.match_gan",
 }
-NAMES = tuple(_METHODS)
+NAMES = _METHODS.keys()
 
 
 def get(name: str) -> ModuleType:
