@@ -52,6 +52,7 @@ def _quick(config):
 def _published(config):
     config.model.upsample = "transpose"
     config.model.skip = config.model.mask = False
+    config.model.condition = "planes"
     config.model.discriminator_init = "uniform"
     config.model.match_head = "concat"
     config.model.ema_decay = 0.0

@@ -106,6 +106,9 @@ def _model_config() -> ConfigDict:
     model.skip = True
     # Whether MatchGAN's generator mixes its colours with the image's by a mask that it makes (ours).
     model.mask = True
+    # How labels enter MatchGAN's generator: planes beside the image (published), or norms, whose scale and bias they
+    # shift as well (ours).
+    model.condition = "norms"
     # Channels of the discriminators' first layer.
     model.discriminator_width = 64
     # Stride-2 layers of the discriminators. OP-GAN: 3 see 70 pixels, 2 see 34, 1 sees 16. MatchGAN: sides must be

@@ -82,6 +82,7 @@ RULES: dict[str, Rule] = {
     "model.discriminator_width": _at_least(1),
     "model.discriminator_layers": _between(1, 6),
     "model.match_head": _one_of(*stargan.MATCH_HEADS),
+    "model.condition": _one_of(*stargan.CONDITIONS),
     "model.discriminator_init": _one_of("uniform", "kaiming"),
     "model.siamese_width": _at_least(1),
     "model.siamese_strides": (

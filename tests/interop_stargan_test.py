@@ -50,7 +50,7 @@ class StarganNamesTest(parameterized.TestCase):
             ConditionalGenerator(2, 0),
             ConditionalGenerator(2, 3),
             ConditionalGenerator(2, 3, mask=True),
-            ConditionalGenerator(4, 1, "resize", True, True),
+            ConditionalGenerator(4, 1, "resize", True, True, "norms"),
         ),
     )
     def test_every_generator_is_inferred_from_its_own_weights(self, names, net):

@@ -34,6 +34,7 @@ def _golden_config(reference):
         model__upsample="transpose",
         model__skip=False,
         model__mask=False,
+        model__condition="planes",
         model__match_head="concat",
         model__ema_decay=0.0,
         loss__pseudo_labels=False,

@@ -51,3 +51,34 @@ def test_concat_is_additive_and_compare_symmetric():
         additive = np.allclose(match(0, 2) + match(1, 3), match(0, 3) + match(1, 2), atol=1e-5)
         symmetric = np.allclose(match(0, 1), match(1, 0), atol=1e-5)
         assert (additive, symmetric) == ((True, False) if head == "concat" else (False, True))
+
+
+def test_labels_enter_by_the_border_alone_unless_they_shift_the_norms():
+    """A norm removes what a constant plane adds; far from the border two labels then differ by a shift at most."""
+    images, labels = jax.random.normal(jax.random.PRNGKey(0), (1, 32, 32, 3)), jnp.eye(2)
+    nets = {c: ConditionalGenerator(2, 0, condition=c) for c in ("planes", "norms")}
+    params = {c: net.init(jax.random.PRNGKey(1), images, labels[:1])["params"] for c, net in nets.items()}
+    flat = jax.tree.map(jnp.copy, params["planes"])
+    border = (
+        flat["conv_in"]["kernel"]
+        .at[:, :, 3:]
+        .set(0.0)
+        .at[3, 3, 3:]
+        .set(params["planes"]["conv_in"]["kernel"][3, 3, 3:])
+    )
+    flat["conv_in"]["kernel"] = border  # the middle of the kernel alone sees the planes
+    first, second = (nets["planes"].apply({"params": flat}, images, labels[i : i + 1]) for i in range(2))
+    np.testing.assert_allclose(first, second, atol=1e-4)
+    shifted = jax.tree.map(lambda x: x + 0.1, params["norms"])
+    first, second = (nets["norms"].apply({"params": shifted}, images, labels[i : i + 1] * (1 + i)) for i in range(2))
+    assert not np.allclose(first, second, atol=1e-3)
+
+
+def test_the_mask_keeps_what_it_does_not_cover():
+    net = ConditionalGenerator(2, 0, mask=True)
+    images, labels = jax.random.uniform(jax.random.PRNGKey(0), (1, 8, 8, 3), minval=-1), jnp.ones((1, 1))
+    params = net.init(jax.random.PRNGKey(1), images, labels)["params"]
+    translated = net.apply({"params": params}, images, labels)
+    assert np.abs(translated).max() <= 1
+    blank = jax.tree.map(jnp.zeros_like, params)  # colours 0, mask one half
+    np.testing.assert_allclose(net.apply({"params": blank}, images, labels), images / 2, atol=1e-6)

@@ -33,7 +33,7 @@ _KINDS = {
 NETWORKS = tuple(name for places in _PLACES.values() for name in places)
 # The config fields that a network's attributes decide, and those that its parameters do.
 _GENERATOR = {n: f"model.{n}" for n in ("width", "num_blocks", "upsample", "skip")}
-_CONDITIONAL_GENERATOR = _GENERATOR | {"mask": "model.mask"}
+_CONDITIONAL_GENERATOR = _GENERATOR | {"mask": "model.mask", "condition": "model.condition"}
 _DISCRIMINATOR = {"width": "model.discriminator_width", "num_layers": "model.discriminator_layers"}
 _FIELDS = {
     ResnetGenerator: _GENERATOR,

@@ -10,6 +10,7 @@ What we added has names of its own. It keeps the index of the layer that it repl
 - `resize`, `antialias`, with or without skip: `main.15.1` convolution (after upsampling).
 - `antialias`: `main.3.0` convolution (then blur).
 - With a mask: `main.21.mask`, whose fourth output is the mask's.
+- Norms that labels shift: `label_weight` and `label_bias` beside their `weight` and `bias`.
 - The match head that compares is `compare`, since `conv3` of the same shape means another function.
 """
 
@@ -107,8 +108,9 @@ def infer_net(shapes: Shapes) -> nn.Module | None:
 def _infer_generator(shapes: Shapes, width: int, num_blocks: int, names: str) -> ConditionalGenerator:
     up = _place(_FIRST_BLOCK + num_blocks, num_blocks, names)
     mask = f"{_place(_FIRST_BLOCK + num_blocks + 6, num_blocks, names)}{_MASK}.weight" in shapes
+    condition = "norms" if any(name.endswith(".label_weight") for name in shapes) else "planes"
     resized = shapes.get(f"{up}.1.weight")
     if resized is None:
-        return ConditionalGenerator(width, num_blocks, "transpose", f"{up}.3.weight" in shapes, mask)
+        return ConditionalGenerator(width, num_blocks, "transpose", f"{up}.3.weight" in shapes, mask, condition)
     upsample = "antialias" if f"{_place(3, num_blocks, names)}.0.weight" in shapes else "resize"
-    return ConditionalGenerator(width, num_blocks, upsample, resized[1] > 4 * width, mask)
+    return ConditionalGenerator(width, num_blocks, upsample, resized[1] > 4 * width, mask, condition)

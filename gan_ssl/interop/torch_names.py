@@ -22,6 +22,7 @@ Params = dict[str, Any]
 # The modules with tables of names; another family of networks is another line here.
 _FAMILIES = (cyclegan_names, stargan_names)
 _LEAVES = {"kernel": "weight", "scale": "weight", "bias": "bias"}
+_LEAVES |= {"label_scale": "label_weight", "label_bias": "label_bias"}  # ours
 _STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 _MOST_LISTED = 20
 
@@ -122,7 +123,7 @@ def infer_net(arrays: Mapping[str, np.ndarray]) -> nn.Module:
         WeightsError: the names are none of theirs.
     """
     arrays, _ = _clean(arrays)
-    shapes = {name: array.shape for name, array in arrays.items() if array.ndim == 4 and array.size}
+    shapes = {name: array.shape for name, array in arrays.items() if array.ndim in (2, 4) and array.size}
     for family in _FAMILIES:
         net = family.infer_net(shapes)
         if net is not None:

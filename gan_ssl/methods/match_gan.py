@@ -42,7 +42,9 @@ def create_networks(config: ConfigDict) -> Networks:
     """Builds both networks."""
     model = config.model
     return Networks(
-        networks.ConditionalGenerator(model.width, model.num_blocks, model.upsample, model.skip, model.mask),
+        networks.ConditionalGenerator(
+            model.width, model.num_blocks, model.upsample, model.skip, model.mask, model.condition
+        ),
         networks.ConditionalDiscriminator(
             model.discriminator_width,
             model.discriminator_layers,

@@ -250,13 +250,19 @@ def add_bias(layer: Conv | ConvTranspose, y: jax.Array) -> jax.Array:
 
 
 class AffineInstanceNorm(nn.Module):
-    """Instance norm with a scale and a bias a channel."""
+    """Instance norm with a scale and a bias a channel, which labels may shift (Dumoulin et al., ICLR 2017)."""
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        scale = self.param("scale", nn.initializers.ones, (x.shape[-1],), jnp.float32)
-        bias = self.param("bias", nn.initializers.zeros, (x.shape[-1],), jnp.float32)
-        return instance_norm(x) * scale.astype(x.dtype)[None, None, None] + bias.astype(x.dtype)[None, None, None]
+    def __call__(self, x: jax.Array, labels: jax.Array | None = None) -> jax.Array:
+        """Normalises `[batch, height, width, channels]`; `labels` is `[batch, num_labels]` or None."""
+        channels = x.shape[-1]
+        scale = self.param("scale", nn.initializers.ones, (channels,), jnp.float32)[None]
+        bias = self.param("bias", nn.initializers.zeros, (channels,), jnp.float32)[None]
+        if labels is not None:
+            shape = (labels.shape[-1], channels)
+            scale = scale + labels @ self.param("label_scale", nn.initializers.zeros, shape, jnp.float32)
+            bias = bias + labels @ self.param("label_bias", nn.initializers.zeros, shape, jnp.float32)
+        return instance_norm(x) * scale.astype(x.dtype)[:, None, None] + bias.astype(x.dtype)[:, None, None]
 
 
 class WholeMap(nn.Module):

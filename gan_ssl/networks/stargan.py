@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from gan_ssl.networks import layers
 from gan_ssl.networks.layers import AffineInstanceNorm, Conv, ConvTranspose, WholeMap, uniform_init
 
+CONDITIONS = ("planes", "norms")
 MATCH_HEADS = ("compare", "concat")
 
 
@@ -14,11 +15,11 @@ class AffineResidualBlock(nn.Module):
     """Two zero-padded 3x3 convolutions with affine instance norm, added to the input."""
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, x: jax.Array, labels: jax.Array | None = None) -> jax.Array:
         y = x
         for i in range(2):
             y = Conv(x.shape[-1], 3, padding=1, use_bias=False, kernel_init=uniform_init, name=f"conv_{i}")(y)
-            y = AffineInstanceNorm(name=f"norm_{i}")(y)
+            y = AffineInstanceNorm(name=f"norm_{i}")(y, labels)
             y = nn.relu(y) if i == 0 else y
         return x + y
 
@@ -34,6 +35,9 @@ class ConditionalGenerator(nn.Module):
         skip: whether the features of the encoder are concatenated at both upsampling stages (ours; not published).
         mask: whether a fourth channel says where the made colours replace those of the image (ours; the attention mask
             of GANimation, ECCV 2018). Instance norm loses an image's own colours, which otherwise must be guessed.
+        condition: how labels enter. `planes` (published): beside the image; what the first layer makes of a constant
+            plane is constant but for the border, and its norm removes it. `norms` (ours): they shift the scale and
+            bias of all norms as well.
     """
 
     width: int = 64
@@ -41,6 +45,7 @@ class ConditionalGenerator(nn.Module):
     upsample: str = "transpose"
     skip: bool = False
     mask: bool = False
+    condition: str = "planes"
 
     @nn.compact
     def __call__(self, images: jax.Array, labels: jax.Array) -> jax.Array:
@@ -57,15 +62,16 @@ class ConditionalGenerator(nn.Module):
         tiled = jnp.broadcast_to(labels.astype(images.dtype)[:, None, None], (*images.shape[:3], planes))
         x = jnp.concatenate([images, tiled], axis=-1)
         x = Conv(self.width, 7, padding=3, use_bias=False, planes=planes, kernel_init=uniform_init, name="conv_in")(x)
-        x = self._normed(x, "norm_in")
+        shift = labels.astype(images.dtype) if self.condition == "norms" else None
+        x = self._normed(x, "norm_in", shift)
         encoded = []
         for i in range(2):
             encoded.append(x)
-            x = self._normed(self._down(x, self.width * 2 ** (i + 1), f"down_{i}"), f"down_norm_{i}")
+            x = self._normed(self._down(x, self.width * 2 ** (i + 1), f"down_{i}"), f"down_norm_{i}", shift)
         for i in range(self.num_blocks):
-            x = AffineResidualBlock(name=f"block_{i}")(x)
+            x = AffineResidualBlock(name=f"block_{i}")(x, shift)
         for i in range(2):
-            x = self._normed(self._up(x, encoded.pop(), self.width * 2 ** (1 - i), f"up_{i}"), f"up_norm_{i}")
+            x = self._normed(self._up(x, encoded.pop(), self.width * 2 ** (1 - i), f"up_{i}"), f"up_norm_{i}", shift)
         channels = images.shape[-1]
         x = Conv(channels + self.mask, 7, padding=3, use_bias=False, kernel_init=uniform_init, name="conv_out")(x)
         colours = jnp.tanh(x[..., :channels])
@@ -74,8 +80,8 @@ class ConditionalGenerator(nn.Module):
         share = nn.sigmoid(x[..., channels:])
         return images + share * (colours - images)
 
-    def _normed(self, x: jax.Array, name: str) -> jax.Array:
-        return nn.relu(AffineInstanceNorm(name=name)(x))
+    def _normed(self, x: jax.Array, name: str, labels: jax.Array | None) -> jax.Array:
+        return nn.relu(AffineInstanceNorm(name=name)(x, labels))
 
     def _down(self, x: jax.Array, features: int, name: str) -> jax.Array:
         if self.upsample == "antialias":
