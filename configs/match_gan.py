@@ -46,7 +46,7 @@ def _quick(config):
     config.model.discriminator_layers = 4
     config.model.ema_decay = 0.995
     config.generator_every = 3
-    config.optimizer.learning_rate = config.optimizer.discriminator_learning_rate = 2e-4
+    config.optimizer.learning_rate = config.optimizer.discriminator_learning_rate = 5e-4
 
 
 def _published(config):

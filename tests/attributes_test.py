@@ -181,7 +181,7 @@ def test_listed_but_missing(tmp_path, caplog):
 def test_present_but_unlisted(tmp_path, caplog):
     write_csv(tmp_path, ["a.png,1,0,train", "b.png,1,1,test"], "image,A,B,split")
     save(tmp_path / "deep/c.png")
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.INFO, logger="absl"):
         assert list(contents(open_("csv", tmp_path))) == ["a.png"]
     assert f"{tmp_path}: 1 images that {tmp_path}/attributes.csv does not list are not used" in caplog.text
 
@@ -261,7 +261,7 @@ def test_rafd(tmp_path, caplog):
         save(tmp_path / f"Rafd045_{identity:02d}_Moroccan_male_sad_left.jpg", identity)
     save(tmp_path / "Rafd090_01_Caucasian_female_bored_frontal.jpg")
     save(tmp_path / "holiday.jpg")
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.INFO, logger="absl"):
         found = {s: contents(open_("rafd", tmp_path, s)) for s in ("train", "validation", "test")}
     assert "2 of 50 images not named as RaFD's and left out, the first: " in caplog.text
     assert "36 of 50 images are frontal, 24 of them train" in caplog.text

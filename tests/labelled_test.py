@@ -222,7 +222,7 @@ def test_counts_are_told_and_what_cannot_be_learnt(monkeypatch, caplog):
     labels[:50, 0] = labels[[3, 70], 1] = labels[:, 3] = 1
     serve(monkeypatch, labels, attributes=("A", "Rare", "Never", "Always"), exclusive=())
     labelled.tell_once.cache_clear()
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.INFO, logger="absl"):
         data.examples(label_config(labelled_fraction=0.1), "labelled", 1)
         data.examples(label_config(labelled_fraction=0.1), "labelled", 1)
     told = [r.getMessage() for r in caplog.records if r.levelno == logging.INFO]
@@ -239,7 +239,7 @@ def test_counts_are_told_and_what_cannot_be_learnt(monkeypatch, caplog):
 
 def test_images_without_a_combination_are_counted(faces, caplog):
     labelled.tell_once.cache_clear()
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.INFO, logger="absl"):
         data.examples(label_config(), "labelled", 1)
     assert "csv: 7 images without exactly one of Black, Blond, Brown: used without labels" in caplog.text
 

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import chex
+import jax
 import numpy as np
 from PIL import Image
 
@@ -84,3 +86,15 @@ def folder(root: Path, count: int = 5, side: int = 24, labels: bool = False) -> 
                 label[:, side // 2 :] = 1
                 Image.fromarray(label).save(root / f"{split}_labels" / f"{i}.png")
     return str(root)
+
+
+def assert_agree(ours, wanted) -> None:
+    """Compares players after some steps on other numbers of devices: parameters to 1e-4, averaged gradients to 1e-5.
+
+    Adam divides a gradient by its size. Where a gradient cancels to rounding noise the step is noise as well, at most
+    the rate, so that one element in a thousand may differ by more.
+    """
+    close = lambda x, y: np.abs(np.asarray(x) - np.asarray(y)).ravel()
+    apart = np.concatenate(jax.tree.leaves(jax.tree.map(close, ours.params, wanted.params)))
+    assert np.mean(apart > 1e-4) < 1e-3 and apart.max() < 1e-3, (np.sum(apart > 1e-4), len(apart), apart.max())
+    chex.assert_trees_all_close(ours.opt_state[0].mu, wanted.opt_state[0].mu, rtol=1e-3, atol=1e-5)
