@@ -14,7 +14,7 @@ from gan_ssl.config import apply_variants, base_config
 def _recommended(config):
     config.method = "match_gan"
     config.num_steps = 200_000
-    config.batch_size = 16
+    config.batch_size = 0  # four groups of four, or fewer groups where there are fewer combinations
     config.log_steps = 100
     config.sample_steps = 5000
     config.checkpoint_steps = 5000

@@ -99,3 +99,59 @@ def test_only_fields_that_shape_the_trajectory_change_the_hash():
     base = configs.config_hash(tiny.config())
     assert configs.config_hash(tiny.config(log_steps=7, evaluation__limit=3)) == base
     assert configs.config_hash(tiny.config(loss__domain=0.5)) != base
+
+
+match_recipe = importlib.import_module("match_gan")
+
+
+@pytest.mark.parametrize("arg", ["", "quick", "published", "stargan", "quick,stargan", "quick,published"])
+def test_match_gan_recipes_are_valid(arg):
+    assert configs.validate(match_recipe.get_config(arg)).is_locked
+
+
+def test_match_gan_published_is_the_papers():
+    config = match_recipe.get_config("published")
+    assert (config.num_steps, config.data.center_crop, config.data.image_size) == (200_000, 178, (128, 128))
+    model, loss = config.model, config.loss
+    assert (model.width, model.num_blocks, model.discriminator_width, model.discriminator_layers) == (64, 6, 64, 6)
+    assert (model.upsample, model.skip, model.mask, model.condition) == ("transpose", False, False, "planes")
+    assert (model.match_head, model.discriminator_init, model.ema_decay) == ("concat", "uniform", 0.0)
+    weights = (loss.gradient_penalty, loss.classification, loss.reconstruction, loss.match, loss.pseudo_labels)
+    assert weights == (10.0, 1.0, 10.0, 0.5, False)
+    assert (config.generator_every, config.optimizer.learning_rate, config.optimizer.constant_share) == (5, 1e-4, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("generator_every", 4, "generator_every is 4; allowed: an odd number"),
+        ("batch_size", 6, "batch_size is 6; allowed: 0, or at least two groups"),
+        ("batch_size", 4, "at least two groups"),
+        ("data.images_per_group", 6, "a multiple of 4"),
+        ("data.labelled_fraction", 0.0, "above 0"),
+        ("data.image_size", (36, 36), "multiples of 16"),
+        ("data.attributes", ("Smiling", "Smiling"), "different names"),
+        ("data.exclusive", (("Smiling",),), "at least two"),
+        ("model.match_head", "both", "compare, concat"),
+    ],
+)
+def test_match_gan_settings_that_cannot_be(field, value, said):
+    config = match_recipe.get_config("quick")
+    config.update_from_flattened_dict({field: value})
+    with pytest.raises(errors.ConfigError, match=said):
+        configs.validate(config)
+
+
+def test_exclusive_groups_name_attributes_once():
+    config = match_recipe.get_config("")
+    config.data.exclusive = (("Black_Hair", "Bald"),)
+    with pytest.raises(errors.ConfigError, match="'Bald'; allowed: config.data.attributes"):
+        configs.validate(config)
+    config.data.exclusive = (("Black_Hair", "Young"), ("Young", "Male"))
+    with pytest.raises(errors.ConfigError, match="'Young' twice"):
+        configs.validate(config)
+
+
+def test_nested_tuples_come_back_from_json():
+    config = configs.validate(match_recipe.get_config(""))
+    assert configs.from_json(configs.to_json(config)).data.exclusive == config.data.exclusive

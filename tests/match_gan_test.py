@@ -9,7 +9,7 @@ import pytest
 from gan_ssl import interop, pretext
 from gan_ssl.data.images import normalise
 from gan_ssl.data.label_space import LabelSpace
-from gan_ssl.methods import match_gan
+from gan_ssl.methods import match_gan, match_terms
 from gan_ssl.training import parallel
 from tests import golden, tiny
 
@@ -212,7 +212,7 @@ def test_step_kinds_and_streams():
 @pytest.mark.parametrize(("groups", "size"), [(2, 4), (3, 8), (4, 4)])
 def test_pairs_of_interleaved_targets(groups, size):
     config = tiny.faces_config(batch_size=groups * size, data__images_per_group=size)
-    order = match_gan._groups(config, interleaved=True)
+    order = match_terms.groups(config, interleaved=True)
     targets = np.arange(groups * size) % groups  # place p has target p % groups
     first, second, same = pretext.match_triplets(groups, size)
     np.testing.assert_array_equal(targets[order.ravel()[first]] == targets[order.ravel()[second]], same)

@@ -15,11 +15,12 @@ import numpy as np
 from jax import lax
 from ml_collections import ConfigDict
 
-from gan_ssl import losses, networks, pretext
+from gan_ssl import losses, networks
 from gan_ssl.data.images import normalise
 from gan_ssl.data.label_space import LabelSpace
+from gan_ssl.methods import match_terms
 from gan_ssl.methods import state as states
-from gan_ssl.methods.state import AXIS, Batch, GanState, Metrics, StepFn
+from gan_ssl.methods.state import Batch, GanState, Metrics, StepFn
 
 PROGRESS = (
     "generator/reconstruction",
@@ -104,45 +105,6 @@ def read_labels(logits: jax.Array, space: LabelSpace) -> jax.Array:
     return labels
 
 
-def match_terms(
-    net: networks.ConditionalDiscriminator, params: dict, features: jax.Array, labels: jax.Array, order: np.ndarray
-) -> Metrics:
-    """Scores the pairs of a global batch; each device takes an equal share of them.
-
-    Pairs cross devices, so features and labels are gathered over the batch axis; their gradients flow back to the
-    devices that computed them.
-
-    Args:
-        net: the discriminator.
-        params: its parameters.
-        features: `[per_device, h, w, channels]` of this device's images.
-        labels: `[per_device, num_labels]` of these images.
-        order: `[groups, images_per_group]` places of the global batch whose labels are equal.
-
-    Returns:
-        `match`, the loss over this device's share of the pairs, and `match_accuracy`.
-    """
-    first, second, _ = pretext.match_triplets(*order.shape)
-    share = features.shape[0]
-    take = lambda places: lax.dynamic_slice(
-        jnp.asarray(order.ravel()[places]), (lax.axis_index(AXIS) * share,), (share,)
-    )
-    first, second = take(first), take(second)
-    features, labels = (lax.all_gather(x, AXIS, tiled=True) for x in (features, labels))
-    # Groups differ in their labels unless there are fewer combinations than groups.
-    same = jnp.all(labels[first] == labels[second], axis=-1)
-    logits = net.apply({"params": params}, features[first], features[second], method="match_features")
-    accuracy = jnp.mean((jnp.argmax(logits, axis=-1) == same).astype(jnp.float32))
-    return {"match": losses.match_loss(logits, same), "match_accuracy": accuracy}
-
-
-def _groups(config: ConfigDict, interleaved: bool) -> np.ndarray:
-    """Returns `[groups, images_per_group]` places of equal labels: real ones lie side by side, targets interleaved."""
-    size = config.data.images_per_group
-    places = np.arange(config.batch_size)
-    return places.reshape(size, -1).T if interleaved else places.reshape(-1, size)
-
-
 def discriminator_loss(
     params: dict, images: jax.Array, fakes: jax.Array, labels: jax.Array | None, blend: jax.Array, config: ConfigDict
 ) -> tuple[jax.Array, Metrics]:
@@ -175,7 +137,9 @@ def discriminator_loss(
         single = label_space(config).is_single
         terms["classification"] = losses.label_classification_loss(logits[: len(images)], labels, single)
         if weight.match:
-            logged = match_terms(net, params, features[: len(images)], labels, _groups(config, interleaved=False))
+            logged = match_terms.score(
+                net, params, features[: len(images)], labels, match_terms.groups(config, interleaved=False)
+            )
             terms["match"] = logged["match"]
     total = sum(weight[name] * term for name, term in terms.items())
     return total, logged | terms | {"total": total}
@@ -215,7 +179,9 @@ def generator_loss(
     }
     logged = {}
     if weight.match:
-        logged = match_terms(nets.discriminator, fixed, features, targets, _groups(config, interleaved=True))
+        logged = match_terms.score(
+            nets.discriminator, fixed, features, targets, match_terms.groups(config, interleaved=True)
+        )
         terms["match"] = logged["match"]
     if labels is None and weight.pseudo_labels:
         labels = lax.stop_gradient(read_labels(judge(None, images)[1], space))
