@@ -139,3 +139,9 @@ def test_a_work_directory_below_a_plain_file_is_named(images, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(errors.TrainingError, match="cannot write to the work directory"):
         loop.train_and_evaluate(_config(images), str(tmp_path / "file" / "run"))
+
+
+def test_settings_that_cannot_run_leave_the_work_directory_free(images, tmp_path):
+    with pytest.raises(errors.DataError):
+        loop.train_and_evaluate(_config(images, data__dir=str(tmp_path / "gone")), str(tmp_path / "run"))
+    assert not (tmp_path / "run" / "config.json").exists()

@@ -57,8 +57,8 @@ def train_and_evaluate(config: ConfigDict, workdir: str) -> GanState:
     with contextlib.ExitStack() as stack:
         checkpointer = stack.enter_context(contextlib.closing(Checkpointer(workdir, config.keep_checkpoints)))
         state, positions = _start(config, checkpointer)
-        write_config(workdir, config)
         streams = stack.enter_context(contextlib.closing(_Streams(config, positions)))
+        write_config(workdir, config)  # not before the data are open: settings that cannot run would claim the folder
         writer = stack.enter_context(contextlib.closing(MetricWriter(workdir, int(state.step))))
         return _train(config, state, devices, streams, writer, checkpointer)
 
