@@ -1,8 +1,14 @@
-"""Every error that a user can mend. `launch/` turns each into one line and exit code 2; all others are bugs."""
+"""Every error that a user can mend. `launch/` turns each into one line and its exit code; all others are bugs."""
 
 
 class GanSslError(Exception):
-    """The base of our errors: its message is one line that names the file or field, the value and what is allowed."""
+    """The base of our errors: its message is one line that names the file or field, the value and what is allowed.
+
+    Attributes:
+        exit_code: what a launcher ends with.
+    """
+
+    exit_code = 2
 
 
 class ConfigError(GanSslError):
@@ -23,3 +29,12 @@ class WeightsError(GanSslError):
 
 class TrainingError(GanSslError):
     """A run that must stop: a loss that is not finite, or a work directory that cannot be written."""
+
+
+class Interrupted(GanSslError):
+    """A signal stopped the run after it had saved; started again it goes on.
+
+    Exit code 75, EX_TEMPFAIL of sysexits.h.
+    """
+
+    exit_code = 75

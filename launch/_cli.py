@@ -1,4 +1,4 @@
-"""What every launcher shares: recipes found from any folder, and one line with exit code 2 for errors of ours."""
+"""What every launcher shares: recipes found from any folder, and one line with an exit code for errors of ours."""
 
 import logging as standard_logging
 import os
@@ -11,11 +11,10 @@ from absl import app, logging
 from gan_ssl import config, errors
 
 ROOT = Path(__file__).resolve().parent.parent
-EXIT_BAD_INPUT = 2
 
 
 def run(main: Callable[[list[str]], None]) -> None:
-    """Runs an absl main; what the user can mend ends in one line and exit code 2, bugs keep their traceback."""
+    """Runs an absl main; what the user can mend ends in one line and an exit code, bugs keep their traceback."""
     logging.set_verbosity(logging.INFO)
     logging.set_stderrthreshold("info")
     handler = logging.get_absl_handler()
@@ -27,7 +26,7 @@ def run(main: Callable[[list[str]], None]) -> None:
         app.run(main, argv=resolve_config(sys.argv))
     except errors.GanSslError as error:
         print(f"error: {error}", file=sys.stderr)
-        sys.exit(EXIT_BAD_INPUT)
+        sys.exit(error.exit_code)
 
 
 def _is_ours(path: str) -> bool:

@@ -1,5 +1,8 @@
 """Checkpoints: device counts, relative paths, missing runs."""
 
+import json
+import shutil
+
 import chex
 import jax
 import numpy as np
@@ -9,7 +12,7 @@ from flax.serialization import to_state_dict
 from gan_ssl import errors
 from gan_ssl.config import validate
 from gan_ssl.methods import image_pool, op_gan
-from gan_ssl.training import checkpoints, parallel
+from gan_ssl.training import checkpoints, parallel, workdir
 from tests import tiny
 
 
@@ -26,7 +29,7 @@ def state(config):
 def test_saved_from_8_devices_read_on_1_and_2_by_a_relative_path(config, state, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     sharded = parallel.shard_state(state, jax.devices()[:8])
-    checkpoints.write_config("run", config)
+    workdir.write_config("run", config)
     checkpointer = checkpoints.Checkpointer("run")
     checkpointer.save(5, parallel.gather_state(sharded), {"unpaired": 5})
     checkpointer.close()
@@ -43,7 +46,7 @@ def test_saved_from_8_devices_read_on_1_and_2_by_a_relative_path(config, state, 
 
 
 def test_newest_are_kept_and_a_step_can_be_picked(config, state, tmp_path):
-    checkpoints.write_config(str(tmp_path), config)
+    workdir.write_config(str(tmp_path), config)
     checkpointer = checkpoints.Checkpointer(str(tmp_path), keep=2)
     for step in (1, 2, 3):
         checkpointer.save(step, jax.device_get(state), {})
@@ -91,3 +94,73 @@ def test_pool_fills_then_swaps_half_of_the_time():
     assert 0.4 < past.mean() < 0.6
     assert (shown[3:] <= np.arange(3, 200)[:, None]).all()
     assert (past[:, 0] != past[:, 1]).any()  # places draw for themselves
+
+
+@pytest.fixture
+def saved(config, state, tmp_path):
+    """A run with checkpoints of steps 1, 2 and 3."""
+    workdir.write_config(str(tmp_path), config)
+    checkpointer = checkpoints.Checkpointer(str(tmp_path), keep=3)
+    for step in (1, 2, 3):
+        checkpointer.save(step, jax.device_get(state).replace(step=np.int32(step)), {"unpaired": step})
+    checkpointer.close()
+    return tmp_path
+
+
+def _damage(path, change):
+    """Changes all large files: the storage keeps some arrays twice and reads either."""
+    for file in path.rglob("*"):
+        if file.is_file() and file.stat().st_size > 2000:
+            file.write_bytes(change(file.read_bytes()))
+
+
+def _truncate(path):
+    _damage(path, lambda content: content[: len(content) // 2])
+
+
+def _alter(path):
+    middle = lambda content: len(content) // 2
+    _damage(path, lambda c: c[: middle(c)] + bytes([c[middle(c)] ^ 0x10]) + c[middle(c) + 1 :])
+
+
+@pytest.mark.parametrize("damage", [_truncate, _alter, lambda path: shutil.rmtree(path / "state")])
+def test_damaged_checkpoints_are_passed_over_and_never_cost_the_good_one(saved, config, damage, caplog):
+    damage(saved / "checkpoints" / "3")
+    assert checkpoints.load(str(saved)).step == 2  # a reader passes over it, and leaves it where it is
+    assert "3 is damaged" in caplog.text and (saved / "checkpoints" / "3").exists()
+    with pytest.raises(errors.CheckpointError, match="3 is damaged"):
+        checkpoints.load(str(saved), step=3)
+    checkpointer = checkpoints.Checkpointer(str(saved), keep=3)
+    restored, positions = checkpointer.restore(op_gan.create_state(jax.random.PRNGKey(0), config))
+    assert (int(restored.step), positions) == (2, {"unpaired": 2})
+    checkpointer.save(3, restored.replace(step=np.int32(3)), {"unpaired": 3})  # the step can be saved again
+    checkpointer.close()
+    assert checkpoints.load(str(saved)).step == 3
+    assert len(list((saved / "damaged").iterdir())) == 1
+
+
+def test_all_damaged_is_an_error_and_no_new_start(saved, config):
+    for step in (1, 2, 3):
+        _truncate(saved / "checkpoints" / str(step))
+    checkpointer = checkpoints.Checkpointer(str(saved), keep=3)
+    with pytest.raises(errors.CheckpointError, match="no checkpoint can be used"):
+        checkpointer.restore(op_gan.create_state(jax.random.PRNGKey(0), config))
+    checkpointer.close()
+
+
+def test_another_layout_is_refused_by_its_number(saved):
+    for file in (saved / "checkpoints").glob("*/record/metadata"):
+        file.write_text(json.dumps(json.loads(file.read_text()) | {"layout": 7}))
+    with pytest.raises(errors.CheckpointError, match="has layout 7; allowed: 1"):
+        checkpoints.load(str(saved))
+
+
+def test_what_cannot_be_written_is_one_line(config, state, tmp_path, monkeypatch):
+    def full(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    checkpointer = checkpoints.Checkpointer(str(tmp_path))
+    monkeypatch.setattr(checkpointer._manager, "save", full)
+    with pytest.raises(errors.TrainingError, match="No space left on device; the ones before are whole"):
+        checkpointer.save(1, jax.device_get(state), {})
+    checkpointer.close()

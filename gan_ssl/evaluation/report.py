@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from gan_ssl import plots
-from gan_ssl.training.checkpoints import writing
+from gan_ssl.training.workdir import writing
 
 _LABEL_WIDTH, _CELL_WIDTH = 16, 14
 

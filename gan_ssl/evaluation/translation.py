@@ -17,7 +17,8 @@ from gan_ssl.evaluation import report, sanity, scores, segmentation
 from gan_ssl.evaluation.report import percent, row
 from gan_ssl.inference import Translator
 from gan_ssl.methods import op_gan, siamese_terms
-from gan_ssl.training.checkpoints import Loaded, writing
+from gan_ssl.training.checkpoints import Loaded
+from gan_ssl.training.workdir import writing
 
 _COLUMNS = ("direct", "translated", "ceiling")
 _SIAMESE_BATCH = 8

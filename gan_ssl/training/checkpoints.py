@@ -1,9 +1,8 @@
-"""Checkpoints by Orbax, and the config that lies beside them."""
+"""Checkpoints by Orbax: saved whole or not at all, and read only where their bits are what was saved."""
 
 import contextlib
-import importlib.metadata
-import json
-import platform
+import hashlib
+import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -15,11 +14,12 @@ from etils import epath
 from flax import serialization
 from ml_collections import ConfigDict
 
-from gan_ssl import config as configs
 from gan_ssl import errors
 from gan_ssl.methods.state import GanState
+from gan_ssl.training.workdir import read_config, write_config, writing
 
-_PACKAGES = ("gan_ssl", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy")
+# The arrangement of a checkpoint's files and arrays; raised whenever an older one can no longer be read.
+LAYOUT = 1
 
 
 class Loaded(NamedTuple):
@@ -34,95 +34,129 @@ class Checkpointer:
     """Saves and restores a run in `workdir/checkpoints`, asynchronously; the newest `keep` are kept."""
 
     def __init__(self, workdir: str, keep: int = 1):
-        directory = epath.Path(workdir).resolve() / "checkpoints"
+        self._workdir = workdir
+        self._directory = epath.Path(workdir).resolve() / "checkpoints"
         with writing(workdir):
-            directory.mkdir(parents=True, exist_ok=True)
-        self._manager = ocp.CheckpointManager(directory, options=ocp.CheckpointManagerOptions(max_to_keep=keep))
+            self._directory.mkdir(parents=True, exist_ok=True)
+        self._keep = keep
+        self._manager = self._open()
+
+    def _open(self) -> ocp.CheckpointManager:
+        return ocp.CheckpointManager(self._directory, options=ocp.CheckpointManagerOptions(max_to_keep=self._keep))
 
     def save(self, step: int, state: GanState, positions: Mapping[str, int]) -> None:
-        """Saves a gathered state and the positions of the data streams; returns before all is written."""
+        """Saves a gathered state and the positions of the data streams; returns before all is written.
+
+        Raises:
+            TrainingError: this checkpoint or the one before could not be written, as on a full disk.
+        """
         if step in self._manager.all_steps():
             return
-        items = ocp.args.Composite(
-            state=ocp.args.StandardSave(serialization.to_state_dict(state)),
-            positions=ocp.args.JsonSave(dict(positions)),
-        )
-        self._manager.save(step, args=items, force=True)
+        tree = serialization.to_state_dict(state)
+        record = {"layout": LAYOUT, "sha256": digest(tree), "positions": dict(positions)}
+        items = ocp.args.Composite(state=ocp.args.StandardSave(tree), record=ocp.args.JsonSave(record))
+        with _saving(self._workdir):
+            self._manager.save(step, args=items, force=True)
 
     def restore(self, state: GanState) -> tuple[GanState, dict[str, int]] | None:
-        """Restores the newest checkpoint into the shape of `state`; None where there is none."""
-        step = self._manager.latest_step()
-        if step is None:
+        """Restores the newest whole checkpoint into the shape of `state`; None where there is none at all.
+
+        Newer ones that are damaged are told and moved to `workdir/damaged`, so that their steps can be saved again.
+
+        Raises:
+            CheckpointError: all are damaged, or written in another layout.
+        """
+        found = _newest_whole(self._directory, None)
+        if found is None:
             return None
-        items = ocp.args.Composite(state=ocp.args.StandardRestore(), positions=ocp.args.JsonRestore())
-        restored = self._manager.restore(step, args=items)
+        step, tree, record = found
+        for damaged in [s for s in _steps(self._directory) if s > step]:
+            with writing(self._workdir):
+                aside = self._directory.parent / "damaged"
+                aside.mkdir(exist_ok=True)
+                (self._directory / str(damaged)).rename(aside / f"{damaged}_{time.time_ns()}")
+            self._manager.close()
+            self._manager = self._open()
         logging.info("resumed from step %d", step)
-        return serialization.from_state_dict(state, restored["state"]), restored["positions"]
+        return serialization.from_state_dict(state, tree), record["positions"]
 
     def close(self) -> None:
-        """Waits until all is written."""
-        self._manager.wait_until_finished()
-        self._manager.close()
+        """Waits until all is written.
+
+        Raises:
+            TrainingError: as `save`.
+        """
+        with _saving(self._workdir):
+            self._manager.wait_until_finished()
+            self._manager.close()
 
 
-def write_config(workdir: str, config: ConfigDict) -> None:
-    """Lays the config and the packages' versions beside the checkpoints."""
-    versions = {"python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            versions[package] = "not installed"
-    root = epath.Path(workdir)
-    texts = {"config.json": configs.to_json(config), "versions.json": json.dumps(versions, indent=2)}
-    with writing(workdir):
-        root.mkdir(parents=True, exist_ok=True)
-        for name, text in texts.items():
-            (root / f"{name}.new").write_text(text + "\n")
-            (root / f"{name}.new").replace(root / name)
+def digest(tree: Any) -> str:
+    """Returns the SHA-256 of a tree of arrays: of names, types, shapes and bits."""
+    sha = hashlib.sha256()
+    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+        array = np.ascontiguousarray(leaf)
+        sha.update(f"{jax.tree_util.keystr(path)} {array.dtype} {np.shape(leaf)}".encode())
+        sha.update(array.view(np.uint8).data if array.size else b"")
+    return sha.hexdigest()
 
 
 @contextlib.contextmanager
-def writing(workdir: str):
-    """Turns an operating system's refusal to write there into a TrainingError."""
+def _saving(workdir: str):
+    """Turns what Orbax and its storage raise where a checkpoint cannot be written into a TrainingError."""
     try:
         yield
-    except OSError as error:
-        raise errors.TrainingError(f"cannot write to the work directory {workdir}: {error.strerror}") from None
+    except Exception as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise errors.TrainingError(
+            f"a checkpoint cannot be written to {workdir}: {reason}; the ones before are whole"
+        ) from error
 
 
-def read_config(workdir: str) -> ConfigDict | None:
-    """Reads the config of a work directory; None where there is none.
+def _steps(directory: epath.Path) -> list[int]:
+    return sorted(int(p.name) for p in directory.iterdir() if p.name.isdigit())
+
+
+def _newest_whole(directory: epath.Path, step: int | None) -> tuple[int, dict[str, Any], dict[str, Any]] | None:
+    """Reads the newest checkpoint whose bits are those that were written, or that of `step`; tells what it passes over.
 
     Raises:
-        CheckpointError: the file is no config of this version.
+        CheckpointError: there are some, but none of these is whole.
     """
-    path = epath.Path(workdir) / "config.json"
-    if not path.exists():
-        return None
+    faults = []
+    for candidate in reversed(_steps(directory)) if step is None else [step]:
+        try:
+            return candidate, *_read_whole(directory / str(candidate))
+        except errors.CheckpointError as error:
+            faults.append(str(error))
+            logging.warning("checkpoint passed over: %s", error)
+    if faults:
+        raise errors.CheckpointError(f"no checkpoint can be used: {'; '.join(faults)}")
+    return None
+
+
+def _read_whole(path: epath.Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Reads state and record of one checkpoint; raises CheckpointError unless both are what was written."""
+    if not (path / "record").exists():
+        raise errors.CheckpointError(f"{path} has no record: damaged, or written before layout {LAYOUT}")
     try:
-        return configs.from_json(path.read_text())
-    except errors.ConfigError as error:
-        raise errors.CheckpointError(f"{path}: {error}") from None
-
-
-def check_resumable(workdir: str, config: ConfigDict) -> None:
-    """Checks that `config` continues the run in `workdir`, and logs the fields that it changes.
-
-    Raises:
-        ConfigError: fields that shape the trajectory differ; the error lists them.
-    """
-    before = read_config(workdir)
-    if before is None:
-        return
-    old, new = configs.flatten(before), configs.flatten(config)
-    changed = [name for name in new if new[name] != old[name]]
-    fixed = [n for n in changed if n in configs.trajectory_fields(config)]
-    if fixed:
-        listed = ", ".join(f"config.{n} (was {old[n]!r}, is {new[n]!r})" for n in fixed)
-        raise errors.ConfigError(f"{workdir} holds a run with other settings: {listed}; use another work directory")
-    for name in changed:
-        logging.info("resuming with config.%s = %r (was %r)", name, new[name], old[name])
+        with ocp.Checkpointer(ocp.JsonCheckpointHandler()) as reader:
+            record = reader.restore(path / "record")
+        if record["layout"] != LAYOUT:
+            raise errors.CheckpointError(
+                f"{path} has layout {record['layout']}; allowed: {LAYOUT}, so use the version of gan_ssl that "
+                "versions.json names"
+            )
+        with ocp.Checkpointer(ocp.StandardCheckpointHandler()) as reader:
+            tree = jax.tree.map(np.asarray, reader.restore(path / "state"))
+    except errors.CheckpointError:
+        raise
+    except Exception as error:  # whatever the storage finds wrong with a file
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise errors.CheckpointError(f"{path} is damaged: {reason[:200]}") from None
+    if digest(tree) != record["sha256"]:
+        raise errors.CheckpointError(f"{path} is damaged: its bits are not those that were saved")
+    return tree, record
 
 
 def load(workdir: str, step: int | None = None) -> Loaded:
@@ -136,20 +170,17 @@ def load(workdir: str, step: int | None = None) -> Loaded:
         The config, the step, and the parameters; the generator's are the averaged ones where the run keeps them.
 
     Raises:
-        CheckpointError: there is no run, or no such checkpoint.
+        CheckpointError: there is no run, no such checkpoint, or none that is whole.
     """
     config = read_config(workdir)
     root = epath.Path(workdir).resolve() / "checkpoints"
     if config is None or not root.exists():
         raise errors.CheckpointError(f"{workdir} holds no run: config.json or checkpoints/ is missing")
-    steps = sorted(int(p.name) for p in root.iterdir() if p.name.isdigit())
+    steps = _steps(root)
     if not steps or (step is not None and step not in steps):
         wanted = "any" if step is None else f"step {step}"
         raise errors.CheckpointError(f"{workdir} has no checkpoint of {wanted}; there are: {steps or 'none'}")
-    step = steps[-1] if step is None else step
-    with ocp.Checkpointer(ocp.StandardCheckpointHandler()) as reader:
-        tree = reader.restore(root / str(step) / "state")
-    tree = jax.tree.map(np.asarray, tree)
+    step, tree, _ = _newest_whole(root, step)
     generator = tree.get("averaged") or tree["generator"]["params"]
     return Loaded(config, step, {"generator": generator, "discriminator": tree["discriminator"]["params"]})
 
@@ -169,8 +200,10 @@ def save_weights(workdir: str, config: ConfigDict, params: Mapping[str, Any]) ->
         raise errors.CheckpointError(f"{workdir} already holds a run; name another folder")
     write_config(workdir, config)
     tree = {name: {"params": params[name]} for name in ("generator", "discriminator")}
+    record = {"layout": LAYOUT, "sha256": digest(tree), "positions": {}}
+    items = ocp.args.Composite(state=ocp.args.StandardSave(tree), record=ocp.args.JsonSave(record))
     with ocp.CheckpointManager(epath.Path(workdir).resolve() / "checkpoints") as manager:
-        manager.save(0, args=ocp.args.Composite(state=ocp.args.StandardSave(tree)))
+        manager.save(0, args=items)
         manager.wait_until_finished()
 
 

@@ -13,8 +13,10 @@ from gan_ssl import config as configs
 from gan_ssl import data, errors, methods, plots
 from gan_ssl.methods.state import GanState
 from gan_ssl.training import compilation, parallel
-from gan_ssl.training.checkpoints import Checkpointer, check_resumable, initialise_from, write_config
+from gan_ssl.training.checkpoints import Checkpointer, initialise_from
 from gan_ssl.training.metrics import MetricWriter, Progress, RunningMetrics
+from gan_ssl.training.stopping import StopRequest, alone_in, listening
+from gan_ssl.training.workdir import check_resumable, make_workdir, write_config
 
 _SAMPLES = 6  # rows of a picture
 
@@ -48,6 +50,7 @@ def train_and_evaluate(config: ConfigDict, workdir: str) -> GanState:
         The final state, on the host.
 
     Raises:
+        Interrupted: SIGTERM or SIGINT came; the run is saved.
         GanSslError: bad settings or data, a work directory that cannot be used, or a loss that is not finite.
     """
     config = resolve(config)
@@ -55,12 +58,18 @@ def train_and_evaluate(config: ConfigDict, workdir: str) -> GanState:
     compilation.enable_cache()
     devices = parallel.choose_devices(config.batch_size, config.num_devices)
     with contextlib.ExitStack() as stack:
+        stop = stack.enter_context(listening())
+        make_workdir(workdir)
+        stack.enter_context(alone_in(workdir))
         checkpointer = stack.enter_context(contextlib.closing(Checkpointer(workdir, config.keep_checkpoints)))
         state, positions = _start(config, checkpointer)
         streams = stack.enter_context(contextlib.closing(_Streams(config, positions)))
         write_config(workdir, config)  # not before the data are open: settings that cannot run would claim the folder
         writer = stack.enter_context(contextlib.closing(MetricWriter(workdir, int(state.step))))
-        return _train(config, state, devices, streams, writer, checkpointer)
+        state = _train(config, state, devices, streams, writer, checkpointer, stop)
+    if state.step < config.num_steps:
+        raise errors.Interrupted(f"{stop.signal}: stopped and saved at step {int(state.step)}; start again to go on")
+    return state
 
 
 def _start(config: ConfigDict, checkpointer: Checkpointer) -> tuple[GanState, dict[str, int]]:
@@ -109,6 +118,7 @@ def _train(
     streams: _Streams,
     writer: MetricWriter,
     checkpointer: Checkpointer,
+    stop: StopRequest,
 ) -> GanState:
     """Steps from the given state to the last; writes metrics, pictures and checkpoints at their cadence."""
     method, start = methods.get(config.method), int(state.step)
@@ -128,7 +138,7 @@ def _train(
             began, streams.waited = time.monotonic(), 0.0
         running.add(step, metrics)
         progress.step()
-        last = step == config.num_steps
+        last = step == config.num_steps or bool(stop.signal)
         saving = last or step % config.checkpoint_steps == 0
         if saving or step % config.log_steps == 0:
             scalars = running.flush() | {"train/data_wait": streams.waited / (time.monotonic() - began)}
@@ -141,6 +151,8 @@ def _train(
             writer.picture(step, sample(state))
         if saving:
             checkpointer.save(step, state, streams.positions)
+        if last:
+            break
     progress.close()
     return jax.device_get(state)
 
