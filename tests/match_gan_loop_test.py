@@ -13,15 +13,7 @@ from tests import tiny
 
 @pytest.fixture(scope="module")
 def classes(tmp_path_factory):
-    """Three classes of a folder each, unequally many."""
-    root, rng = tmp_path_factory.mktemp("classes"), np.random.default_rng(0)
-    for split in ("train", "test"):
-        for name, count in (("calm", 9), ("glad", 7), ("stunned", 5)):
-            (root / split / name).mkdir(parents=True)
-            for i in range(count):
-                coarse = rng.integers(0, 256, (3, 3, 3), dtype=np.uint8)
-                Image.fromarray(coarse).resize((16, 16), Image.BILINEAR).save(root / split / name / f"{i}.png")
-    return str(root)
+    return tiny.classes(tmp_path_factory.mktemp("classes"))
 
 
 def _config(classes, **overrides):

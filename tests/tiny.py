@@ -88,6 +88,18 @@ def folder(root: Path, count: int = 5, side: int = 24, labels: bool = False) -> 
     return str(root)
 
 
+def classes(root: Path, side: int = 16) -> str:
+    """Writes a folder a class, three of unequal size, and returns the root."""
+    rng = np.random.default_rng(0)
+    for split in ("train", "test"):
+        for name, count in (("calm", 9), ("glad", 7), ("stunned", 5)):
+            (root / split / name).mkdir(parents=True)
+            for i in range(count):
+                coarse = rng.integers(0, 256, (3, 3, 3), dtype=np.uint8)
+                Image.fromarray(coarse).resize((side, side), Image.BILINEAR).save(root / split / name / f"{i}.png")
+    return str(root)
+
+
 def assert_agree(ours, wanted) -> None:
     """Compares players after some steps on other numbers of devices: parameters to 1e-4, averaged gradients to 1e-5.
 

@@ -1,0 +1,150 @@
+"""Kills a tiny training with SIGKILL again and again, and compares what it makes with an undisturbed run.
+
+python -m tests.drills.kill --kills=300 --seed=0 [--method=op_gan|match_gan|both] [--first=0]
+
+Case k of a seed is the same run every time; `--first=100` goes on after 100 cases. A third of the kills wait until a
+checkpoint is being written. Ends with 0 if every array and every line of metrics is the same bit for bit.
+"""
+
+import argparse
+import json
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[2]
+METHODS = ("op_gan", "match_gan")
+_CHILD = "from tests.drills import kill; import sys; kill.train(*sys.argv[1:])"
+
+
+def train(method: str, images: str, workdir: str) -> None:
+    """Trains in this process: 24 steps, a checkpoint every second one."""
+    from gan_ssl.training import loop
+    from tests import conftest, tiny  # noqa: F401  conftest sets the devices and the cache
+
+    fields = {"num_steps": 24, "checkpoint_steps": 2, "log_steps": 2, "keep_checkpoints": 2, "data__dir": images}
+    if method == "op_gan":
+        config = tiny.config(data__name="folder", **fields)
+    else:
+        config = tiny.faces_config(data__name="classes", data__attributes=(), data__exclusive=(), **fields)
+    loop.train_and_evaluate(config, workdir)
+
+
+def make_images(method: str, root: Path) -> str:
+    """Writes what the method trains on."""
+    from tests import tiny
+
+    return tiny.folder(root) if method == "op_gan" else tiny.classes(root)
+
+
+def start(method: str, images: str, workdir: Path) -> subprocess.Popen:
+    """Starts the training in a process of its own; what it says goes to `WORKDIR.log`."""
+    with workdir.with_suffix(".log").open("a") as log:
+        command = [sys.executable, "-c", _CHILD, method, images, str(workdir)]
+        return subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
+
+
+def finish(method: str, images: str, workdir: Path) -> None:
+    """Runs the training to its end; raises RuntimeError with its last lines where it fails."""
+    code = start(method, images, workdir).wait()
+    if code:
+        lines = workdir.with_suffix(".log").read_text().splitlines()
+        raise RuntimeError(f"{workdir} ended with {code}: " + "\n".join(lines[-5:]))
+
+
+def kill_once(method: str, images: str, workdir: Path, rng: random.Random, seconds: float) -> str:
+    """Starts the training and kills it at a random moment; returns where that was, 'done' if it ended before."""
+    process, began = start(method, images, workdir), time.monotonic()
+    moment, saving = rng.uniform(0.2, 1.0) * seconds, rng.random() < 1 / 3
+    where = "at any moment"
+    while process.poll() is None:
+        late = time.monotonic() - began >= moment
+        if late and not saving:
+            break
+        if late and any((workdir / "checkpoints").glob("*tmp*")):
+            where = "while saving"
+            break
+        time.sleep(0.002)
+    if process.poll() is not None:
+        return "done"
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    return where
+
+
+def read(workdir: Path) -> tuple[dict[str, np.ndarray], list[dict[str, float]]]:
+    """Reads all arrays of the last checkpoint by name, and the metrics without what time decides."""
+    import jax
+    import orbax.checkpoint as ocp
+
+    steps = [int(p.name) for p in (workdir / "checkpoints").iterdir() if p.name.isdigit()]
+    with ocp.Checkpointer(ocp.StandardCheckpointHandler()) as reader:
+        tree = reader.restore(workdir.resolve() / "checkpoints" / str(max(steps)) / "state")
+    arrays = {jax.tree_util.keystr(p): np.asarray(x) for p, x in jax.tree_util.tree_leaves_with_path(tree)}
+    lines = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+    return arrays, [{k: v for k, v in line.items() if k != "train/data_wait"} for line in lines]
+
+
+def differences(workdir: Path, undisturbed: Path) -> list[str]:
+    """Returns what is not the same to the bit."""
+    (arrays, lines), (wanted, wanted_lines) = read(workdir), read(undisturbed)
+    found = [n for n in wanted.keys() | arrays.keys() if not np.array_equal(arrays.get(n), wanted.get(n))]
+    return found + (["metrics.jsonl"] if lines != wanted_lines else [])
+
+
+def drill(method: str, root: Path, kills: int, seed: int, first: int = 0) -> list[str]:
+    """Kills `kills` times, a few a run, and returns the differences of all runs.
+
+    Args:
+        method: which method to train.
+        root: an empty folder.
+        kills: how often to kill.
+        seed: of the moments.
+        first: the case to begin with.
+
+    Returns:
+        A line a difference; none where all runs equal the undisturbed one.
+    """
+    images = make_images(method, root / "images")
+    finish(method, images, root / "warm")  # fills the compilation cache
+    began = time.monotonic()
+    finish(method, images, root / "undisturbed")
+    seconds, found, done, case = time.monotonic() - began, [], 0, first
+    while done < kills:
+        workdir, rng = root / f"case_{case}", random.Random(f"{method} {seed} {case}")
+        moments = []
+        for _ in range(min(rng.randint(1, 4), kills - done)):
+            moments.append(kill_once(method, images, workdir, rng, seconds))
+            done += moments[-1] != "done"
+        finish(method, images, workdir)
+        differing = differences(workdir, root / "undisturbed")
+        print(f"{method} case {case}: killed {', '.join(moments)}: {differing or 'the same'}", flush=True)
+        found += [f"{method} case {case}: {name}" for name in differing]
+        case += 1
+    return found
+
+
+def main() -> None:
+    """Runs the drill from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=3)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--method", choices=(*METHODS, "both"), default="both")
+    args = parser.parse_args()
+    found = []
+    for method in METHODS if args.method == "both" else (args.method,):
+        with tempfile.TemporaryDirectory() as root:
+            found += drill(method, Path(root), args.kills, args.seed, args.first)
+    print(f"{len(found)} differences")
+    sys.exit(bool(found))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,16 @@
+"""The drill in small: it kills, restarts and compares."""
+
+import pytest
+
+from tests.drills import kill
+
+
+@pytest.mark.parametrize(("method", "kills"), [("op_gan", 2), ("match_gan", 1)])
+def test_killed_runs_equal_the_undisturbed_one(method, kills, tmp_path):
+    assert not kill.drill(method, tmp_path, kills, seed=0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", kill.METHODS)
+def test_twenty_kills(method, tmp_path):
+    assert not kill.drill(method, tmp_path, 10, seed=1)
