@@ -12,5 +12,5 @@ def test_killed_runs_equal_the_undisturbed_one(method, kills, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("method", kill.METHODS)
-def test_twenty_kills(method, tmp_path):
-    assert not kill.drill(method, tmp_path, 10, seed=1)
+def test_ten_kills(method, tmp_path):
+    assert not kill.drill(method, tmp_path, 5, seed=1)
