@@ -6,6 +6,9 @@
     stargan     no match loss and no unlabelled images
 
 Variants combine from left to right: `quick,stargan`; another share of labels by `--config.data.labelled_fraction=1.0`.
+
+Expected of `quick`: GAN-test 80.3 to 82.6 over 3 seeds (`quick,stargan` 73.2 to 82.2 with the same labels, 79.2 to 83.1
+with all); 8 steps a second and 7 minutes on one CPU core that is not disturbed.
 """
 
 from gan_ssl.config import apply_variants, base_config
