@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 
 from gan_ssl.data import labelled_files, loading, tfds_names
 from gan_ssl.data.label_space import LabelSpace
-from gan_ssl.data.source import SPLITS, load_size
+from gan_ssl.data.source import SPLITS, smallest_drawing
 from gan_ssl.errors import ConfigError, DataError
 
 _NAMES = ("faces", "celeba", "rafd", "classes", "csv", "tfds:NAME")
@@ -152,12 +152,9 @@ def _open(config: ConfigDict, split: str) -> AttributeSource:
         raise ValueError(f"split {split!r}; allowed: {SPLITS}")
     name = config.data.name
     if name == "faces":
-        from gan_ssl.data import face_drawing, faces
+        from gan_ssl.data import faces
 
-        wanted = max(load_size(config))
-        # The smallest drawing that need not be enlarged.
-        side = next((s for s in face_drawing.SIZES if s >= wanted), face_drawing.SIZES[-1])
-        return faces.open_faces(split, side, data_dir=config.data.dir)
+        return faces.open_faces(split, smallest_drawing(faces.SIZES, config), data_dir=config.data.dir)
     if name.startswith("tfds:"):
         return tfds_names.open_labelled_tfds(config, split)
     opener = getattr(labelled_files, f"open_{name}", None)

@@ -5,8 +5,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gan_ssl.data.scene_canvas import Dice
-
 UNIT = 1024  # the side of a picture in the fixed-point coordinates that everything is drawn in
 SIDE = 256  # points a side, whatever size is asked for: each size is the mean of the same points
 _STEP = UNIT // SIDE
@@ -19,11 +17,6 @@ Area = tuple[slice, slice]
 def mix(colour: Colour, other: Colour, weight: int) -> tuple[int, ...]:
     """Returns `colour` at weight 0, `other` at 256."""
     return tuple(int(a) + ((int(b) - int(a)) * weight >> 8) for a, b in zip(colour, other, strict=True))
-
-
-def vary(dice: Dice, colour: Colour, by: int) -> tuple[int, ...]:
-    """Returns a colour near by, each channel of which differs by at most `by`."""
-    return tuple(min(max(channel + dice.between(-by, by), 0), 255) for channel in colour)
 
 
 class Canvas:

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gan_ssl.data.face_canvas import LEVEL, SIDE, UNIT, Canvas, Colour, mix, vary
+from gan_ssl.data.face_canvas import LEVEL, SIDE, UNIT, Canvas, Colour, mix
 from gan_ssl.data.face_hair import Hair
-from gan_ssl.data.scene_canvas import Dice
+from gan_ssl.data.scene_canvas import Dice, vary
 
 HAIR_COLOURS = ("Black_Hair", "Blond_Hair", "Brown_Hair")
 ATTRIBUTES = (*HAIR_COLOURS, "Smiling", "Eyeglasses")  # CelebA's names

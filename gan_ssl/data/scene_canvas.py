@@ -47,6 +47,11 @@ class Dice:
         return words.view(np.uint8)[:count].reshape(shape).astype(np.int32)
 
 
+def vary(dice: Dice, colour: Colour, by: int) -> tuple[int, ...]:
+    """Returns a colour near by, each channel of which differs by at most `by`."""
+    return tuple(min(max(channel + dice.between(-by, by), 0), 255) for channel in colour)
+
+
 class Canvas:
     """What is at each point: its class, its own colour, what it sends out by night, and the light that lamps add."""
 

@@ -8,7 +8,7 @@ on every machine and with every version of NumPy. Images are averaged from 2x2 p
 
 import numpy as np
 
-from gan_ssl.data.scene_canvas import POINTS, SKY, UNIT, Canvas, Colour, Dice
+from gan_ssl.data.scene_canvas import POINTS, SKY, UNIT, Canvas, Colour, Dice, vary
 
 CLASS_NAMES = ("sky", "building", "road", "pavement", "tree", "car", "pedestrian", "lamp")
 BUILDING, ROAD, PAVEMENT, TREE, CAR, PEDESTRIAN, LAMP = range(SKY + 1, 8)
@@ -85,10 +85,6 @@ def _shade(colour: Colour, percent: int) -> tuple[int, ...]:
     return tuple(min(int(channel) * percent // 100, 255) for channel in colour)
 
 
-def _vary(dice: Dice, colour: Colour, by: int) -> tuple[int, ...]:
-    return tuple(min(max(channel + dice.between(-by, by), 0), 255) for channel in colour)
-
-
 def _draw_clouds(canvas: Canvas, dice: Dice, street: _Street):
     for _ in range(dice.between(2, 4)):
         x, y, width = dice.between(0, UNIT), dice.between(0, street.horizon - 150), dice.between(50, 110)
@@ -102,7 +98,7 @@ def _draw_clouds(canvas: Canvas, dice: Dice, street: _Street):
 
 def _draw_ground(canvas: Canvas, dice: Dice, street: _Street):
     """Pavement in slabs, kerbs, the road, its dashed centre line and now and then a zebra crossing."""
-    stone, tar = _vary(dice, (164, 148, 132), 10), (dice.between(76, 96),) * 3
+    stone, tar = vary(dice, (164, 148, 132), 10), (dice.between(76, 96),) * 3
     area = canvas.area(0, street.horizon, UNIT, UNIT)
     x, y = canvas.points(area)
     depth = np.maximum(y - street.horizon, 1)
@@ -125,7 +121,7 @@ def _draw_ground(canvas: Canvas, dice: Dice, street: _Street):
 
 def _draw_building(canvas: Canvas, dice: Dice, x: int, base: int, width: int, height: int):
     """A front with a cornice, a shaded side, a door and rows of windows, some of them lit by night."""
-    wall, top = _vary(dice, dice.choice(_WALLS), 14), base - height
+    wall, top = vary(dice, dice.choice(_WALLS), 14), base - height
     canvas.box(x, top, x + width, base, wall, BUILDING)
     canvas.box(x + width - width // 7, top, x + width, base, _shade(wall, 76))
     canvas.box(x, top, x + width, top + 12, _shade(wall, 120))
@@ -137,7 +133,7 @@ def _draw_building(canvas: Canvas, dice: Dice, x: int, base: int, width: int, he
     column, across = np.divmod((px - x - 8) * 64 * bays // max(width - width // 7 - 8, 1), 64)
     row, down = np.divmod((py - top - 22) * 64 * floors // (height - 30), 64)
     pane = (across >= 14) & (across < 48) & (down >= 8) & (down < 44)
-    glass = _vary(dice, (62, 78, 100), 12)
+    glass = vary(dice, (62, 78, 100), 12)
     canvas.paint(area, glass, mask=pane)
     bright = pane & lit[np.minimum(row, floors - 1), np.minimum(column, bays - 1)]
     canvas.paint(area, glass, mask=bright, glow=dice.choice(_LIT))
@@ -159,7 +155,7 @@ def _draw_buildings(canvas: Canvas, dice: Dice, street: _Street, domain: str):
 def _draw_tree(canvas: Canvas, street: _Street, dice: Dice, x: int, foot: int):
     """A trunk and a crown of round lobes: dark ones behind, bright ones where the light falls, from the upper left."""
     radius = dice.between(80, 110) + (foot - street.horizon) // 3
-    leaf, bark = _vary(dice, dice.choice(_LEAVES), 10), _vary(dice, (98, 70, 46), 8)
+    leaf, bark = vary(dice, dice.choice(_LEAVES), 10), vary(dice, (98, 70, 46), 8)
     middle = foot - radius * dice.between(15, 18) // 10
     canvas.shadow(x, foot, radius, radius // 4)
     canvas.trapezoid((x - radius // 10, x + radius // 10, middle), (x - radius // 7, x + radius // 7, foot), bark, TREE)
@@ -192,7 +188,7 @@ def _draw_lamp(canvas: Canvas, street: _Street, x: int, foot: int, side: int):
 def _draw_car(canvas: Canvas, street: _Street, dice: Dice, x: int, foot: int, away: bool):
     """A car from behind (`away`, red lights) or from the front: wheels, body, cabin, windows, lights, plate."""
     width = max(street.half_width(foot) * dice.between(70, 85) // 100, 128)
-    height, paint = width * dice.between(70, 80) // 100, _vary(dice, dice.choice(_PAINTS), 12)
+    height, paint = width * dice.between(70, 80) // 100, vary(dice, dice.choice(_PAINTS), 12)
     left, top = x - width // 2, foot - height
 
     def at(across: int, down: int) -> tuple[int, int]:
@@ -225,8 +221,8 @@ def _draw_car(canvas: Canvas, street: _Street, dice: Dice, x: int, foot: int, aw
 def _draw_pedestrian(canvas: Canvas, street: _Street, dice: Dice, x: int, foot: int):
     """Hair, head, body with arms, and two legs, of which one may be ahead."""
     height = 116 + (foot - street.horizon) * 2 // 5 + dice.between(0, 24)
-    skin, shirt = dice.choice(((224, 180, 150), (176, 124, 92), (112, 76, 56))), _vary(dice, dice.choice(_SHIRTS), 14)
-    trousers, stride = _vary(dice, dice.choice(((44, 52, 84), (58, 54, 52), (96, 88, 74))), 8), dice.between(0, 5)
+    skin, shirt = dice.choice(((224, 180, 150), (176, 124, 92), (112, 76, 56))), vary(dice, dice.choice(_SHIRTS), 14)
+    trousers, stride = vary(dice, dice.choice(((44, 52, 84), (58, 54, 52), (96, 88, 74))), 8), dice.between(0, 5)
     top = foot - height
 
     def part(x0: int, y0: int, x1: int, y1: int, colour: Colour):

@@ -59,7 +59,8 @@ def open_source(config: ConfigDict, split: str, domain: str, labels: bool = True
         from gan_ssl.data import scenes
 
         parts = scenes.PARTS if labels else ("image",)
-        return scenes.open_scenes(split, domain, _scene_size(load_size(config)), data_dir=data.dir, parts=parts)
+        side = smallest_drawing(scene_drawing.SIZES, config)
+        return scenes.open_scenes(split, domain, side, data_dir=data.dir, parts=parts)
     if data.name == "folder":
         return folders.open_folder(config, split, domain, labels)
     if data.name.startswith("tfds:"):
@@ -81,6 +82,6 @@ def load_size(config: ConfigDict) -> tuple[int, int]:
     return tuple(config.data.load_size if any(config.data.load_size) else config.data.image_size)
 
 
-def _scene_size(size: tuple[int, int]) -> int:
-    """The smallest drawing that need not be enlarged."""
-    return next((s for s in scene_drawing.SIZES if s >= max(size)), scene_drawing.SIZES[-1])
+def smallest_drawing(sizes: tuple[int, ...], config: ConfigDict) -> int:
+    """Returns the smallest of the sizes that an embedded set is drawn in which need not be enlarged, or the largest."""
+    return next((s for s in sizes if s >= max(load_size(config))), sizes[-1])
