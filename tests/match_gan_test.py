@@ -148,6 +148,8 @@ def test_device_counts_agree(steps_on, count):
     (one, one_logged), (many, many_logged) = steps_on(1), steps_on(count)
     for a, b in zip(one_logged[:3], many_logged[:3], strict=True):
         chex.assert_trees_all_close(b, a, rtol=1e-5, atol=1e-5)
+    tiny.assert_same_gradients(many[0].discriminator, one[0].discriminator)
+    tiny.assert_same_gradients(many[2].generator, one[2].generator)
     tiny.assert_agree(many[4].generator, one[4].generator)
     tiny.assert_agree(many[4].discriminator, one[4].discriminator)
 

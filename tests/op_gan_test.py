@@ -145,14 +145,15 @@ def test_twins_teach_the_siamese_network_alone_and_registration_the_generators_a
 
 
 def _steps(config, state, batch, devices, count):
-    """Returns the state after `count` steps and the metrics of the first."""
+    """Returns the state after `count` steps, and the state and the metrics after the first."""
     chosen = jax.devices()[:devices]
     step = parallel.compile_step(op_gan.make_train_steps(config)["update"], chosen)
     sharded, first = step(parallel.shard_state(state, chosen), parallel.shard_batch(batch, chosen))
     first = jax.device_get(first)
+    after_first = parallel.gather_state(sharded)
     for _ in range(count - 1):
         sharded, _ = step(sharded, parallel.shard_batch(batch, chosen))
-    return parallel.gather_state(sharded), first
+    return parallel.gather_state(sharded), after_first, first
 
 
 @pytest.mark.parametrize("form", _VARIANTS)
@@ -161,7 +162,9 @@ def test_device_counts_agree(form):
     batch = tiny.batch()
     runs = {n: _steps(config, state_like(config), batch, n, 5) for n in (1, 2, 4)}
     for n in (2, 4):
-        chex.assert_trees_all_close(runs[n][1], runs[1][1], rtol=1e-5, atol=1e-5)
+        chex.assert_trees_all_close(runs[n][2], runs[1][2], rtol=1e-5, atol=1e-5)
+        tiny.assert_same_gradients(runs[n][1].generator, runs[1][1].generator)
+        tiny.assert_same_gradients(runs[n][1].discriminator, runs[1][1].discriminator)
         tiny.assert_agree(runs[n][0].generator, runs[1][0].generator)
         tiny.assert_agree(runs[n][0].discriminator, runs[1][0].discriminator)
         chex.assert_trees_all_close(runs[n][0].places["a"].count, runs[1][0].places["a"].count)

@@ -100,9 +100,7 @@ def classes(root: Path, side: int = 16) -> str:
 
 
 def assert_agree(ours, wanted) -> None:
-    """Compares players after some steps on other numbers of devices.
-
-    Parameters to 1e-4, averaged gradients to 1e-4 of the largest in their array.
+    """Compares a player's parameters after some steps on other numbers of devices, to 1e-4.
 
     Adam divides a gradient by its size. Where a gradient cancels to rounding noise the step is noise as well, at most
     the rate, so that one element in a thousand may differ by more.
@@ -110,6 +108,10 @@ def assert_agree(ours, wanted) -> None:
     close = lambda x, y: np.abs(np.asarray(x) - np.asarray(y)).ravel()
     apart = np.concatenate(jax.tree.leaves(jax.tree.map(close, ours.params, wanted.params)))
     assert np.mean(apart > 1e-4) < 1e-3 and apart.max() < 1e-3, (np.sum(apart > 1e-4), len(apart), apart.max())
+
+
+def assert_same_gradients(ours, wanted) -> None:
+    """Compares a player's first gradients, as Adam's mean keeps them, to 1e-4 of the largest in their array."""
     means = (jax.tree.leaves(player.opt_state[0].mu) for player in (ours, wanted))
     for x, y in zip(*means, strict=True):
         np.testing.assert_allclose(x, y, rtol=0, atol=1e-4 * np.abs(y).max() + 1e-9)
