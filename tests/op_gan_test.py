@@ -108,7 +108,7 @@ def test_each_player_is_trained_by_its_own_loss():
     for name, field in frozen.items():
         config = tiny.config(**{field: 1e-30})
         before = state_like(config)
-        after, _ = _steps(config, before, tiny.batch(), devices=1, count=1)
+        after, *_ = _steps(config, before, tiny.batch(), devices=1, count=1)
         other = "generator" if name == "discriminator" else "discriminator"
         chex.assert_trees_all_close(getattr(after, name).params, getattr(before, name).params, atol=1e-12)
         assert _changed(getattr(after, other).params, getattr(before, other).params)
@@ -173,7 +173,7 @@ def test_device_counts_agree(form):
 def test_cyclegan_is_the_same_file_without_the_siamese_network():
     config = tiny.config(loss__content=0.0, loss__twin=0.0, loss__domain=0.0)
     state = op_gan.create_state(jax.random.PRNGKey(0), config)
-    after, metrics = _steps(config, state, tiny.batch(), 1, 2)
+    after, _, metrics = _steps(config, state, tiny.batch(), 1, 2)
     assert not any("siamese" in name or "domain" in name for name in metrics)
     chex.assert_trees_all_equal(after.discriminator.params["siamese"], state.discriminator.params["siamese"])
 
@@ -181,7 +181,7 @@ def test_cyclegan_is_the_same_file_without_the_siamese_network():
 def test_averaged_weights_lag_behind():
     config = tiny.config(model__ema_decay=0.9)
     state = op_gan.create_state(jax.random.PRNGKey(0), config)
-    after, _ = _steps(config, state, tiny.batch(), 1, 3)
+    after, *_ = _steps(config, state, tiny.batch(), 1, 3)
     assert _changed(after.averaged, after.generator.params)
     chex.assert_trees_all_close(after.averaged, after.generator.params, atol=5e-3)
 
