@@ -18,7 +18,7 @@ from gan_ssl.data.label_space import LabelSpace
 from gan_ssl.evaluation import cache, labelled_images
 from gan_ssl.evaluation.batches import in_batches
 from gan_ssl.methods.match_gan import read_labels
-from gan_ssl.networks.layers import Conv, WholeMap
+from gan_ssl.networks.layers import Conv, WholeMap, average_halve
 
 BATCH_SIZE = 32
 LEARNING_RATE = 5e-3
@@ -52,7 +52,7 @@ class AttributeNet(nn.Module):
             )(x)
             x = nn.GroupNorm(num_groups=None, group_size=max(1, self.width // 2), name=f"norm_{level}")(x)
             x = nn.relu(x)
-            x = _mean_of_blocks(x, 2) if level < _LEVELS - 1 else x
+            x = average_halve(x) if level < _LEVELS - 1 else x
         # A head that sees where things are learns a smile in half the steps of one that sees their mean.
         logits = WholeMap(self.num_labels, name="labels")(x)
         bias = self.param("bias", nn.initializers.zeros, (self.num_labels,), jnp.float32)
@@ -69,12 +69,6 @@ def _fold(images: jax.Array) -> jax.Array:
     batch, height, width, channels = x.shape
     x = x.reshape(batch, height // factor, factor, width // factor, factor, channels)
     return x.transpose(0, 1, 3, 2, 4, 5).reshape(batch, height // factor, width // factor, factor**2 * channels)
-
-
-def _mean_of_blocks(x: jax.Array, side: int) -> jax.Array:
-    """Averages blocks: XLA may give NaN for the gradient of a maximum on a CPU."""
-    batch, height, width, channels = x.shape
-    return x.reshape(batch, height // side, side, width // side, side, channels).mean(axis=(2, 4))
 
 
 class Judged(NamedTuple):

@@ -20,7 +20,7 @@ from gan_ssl import data, errors, pretext
 from gan_ssl.data.images import normalise
 from gan_ssl.evaluation import cache
 from gan_ssl.evaluation.batches import in_batches
-from gan_ssl.networks.layers import Conv
+from gan_ssl.networks.layers import Conv, average_halve
 
 LEARNING_RATE = 1.5e-2
 JITTER = {"log_gamma": 0.5, "gain": 0.3, "offset": 0.1, "noise": 0.05, "grey": 0.3, "negative": 0.0}
@@ -53,7 +53,7 @@ class UNet(nn.Module):
         for level in range(_LEVELS):
             x = self._block(x, level, f"down_{level}")
             encoded.append(x)
-            x = _halve(x)
+            x = average_halve(x)
         x = self._block(x, _LEVELS, "middle")
         for level in reversed(range(_LEVELS)):
             x = _double(self._conv(x, 1, level, f"reduce_{level}")) + encoded.pop()
@@ -69,12 +69,6 @@ class UNet(nn.Module):
     def _block(self, x: jax.Array, level: int, name: str) -> jax.Array:
         groups = nn.GroupNorm(num_groups=None, group_size=max(1, self.width // 2), name=f"{name}_norm")
         return nn.relu(groups(self._conv(x, 3, level, name)))
-
-
-def _halve(x: jax.Array) -> jax.Array:
-    """Averages 2x2. XLA may recompute a maximum's input in its gradient, find no place equal to it, and give NaN."""
-    batch, height, width, channels = x.shape
-    return x.reshape(batch, height // 2, 2, width // 2, 2, channels).mean(axis=(2, 4))
 
 
 def _double(x: jax.Array) -> jax.Array:

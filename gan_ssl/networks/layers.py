@@ -165,6 +165,12 @@ def upsample_bilinear(x: jax.Array) -> jax.Array:
     return x
 
 
+def average_halve(x: jax.Array) -> jax.Array:
+    """Averages 2x2. XLA may recompute a maximum's input in its gradient, find no place equal to it, and give NaN."""
+    batch, height, width, channels = x.shape
+    return x.reshape(batch, height // 2, 2, width // 2, 2, channels).mean(axis=(2, 4))
+
+
 def blur_downsample(x: jax.Array) -> jax.Array:
     """Halves height and width after a [1, 2, 1] binomial blur with reflected edges (the antialiased stride)."""
     for axis in (1, 2):

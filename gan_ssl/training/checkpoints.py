@@ -70,13 +70,15 @@ class Checkpointer:
         if found is None:
             return None
         step, tree, record = found
-        for damaged in [s for s in _steps(self._directory) if s > step]:
+        damaged = [s for s in _steps(self._directory) if s > step]
+        if damaged:
+            self._manager.close()
             with writing(self._workdir):
                 aside = self._directory.parent / "damaged"
                 aside.mkdir(exist_ok=True)
-                (self._directory / str(damaged)).rename(aside / f"{damaged}_{time.time_ns()}")
-            self._manager.close()
-            self._manager = self._open()
+                for name in map(str, damaged):
+                    (self._directory / name).rename(aside / f"{name}_{time.time_ns()}")
+            self._manager = self._open()  # it lists the steps when it is opened
         logging.info("resumed from step %d", step)
         return serialization.from_state_dict(state, tree), record["positions"]
 
