@@ -1,21 +1,26 @@
 """Configs: the base config, its one validation step, and how one is written and compared."""
 
 import difflib
+import functools
 import hashlib
 import json
+import os
+import types
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import ml_collections
 from ml_collections import ConfigDict
 
 from gan_ssl import errors
 from gan_ssl.config_fields import base_config
-from gan_ssl.config_rules import RULES
+from gan_ssl.config_rules import MOST_INT, RULES
 
+# Far less than JAX's floats hold.
+_MOST_FLOAT = 1e30
 # Fields that a resumed run may change; all others shape its trajectory. A group's name stands for all of it.
 MAY_CHANGE_ON_RESUME = (
     *("num_steps", "num_epochs", "num_devices", "log_steps", "sample_steps", "checkpoint_steps", "keep_checkpoints"),
+    *("steps_per_call", "model.remat"),
     *("init_from", "data.dir", "data.dir_a", "data.dir_b", "data.attribute_file", "data.workers"),
     *("data.class_names", "data.ignore_index"),
     "evaluation",
@@ -46,6 +51,12 @@ def flatten(config: ConfigDict) -> dict[str, Any]:
     return flat
 
 
+@functools.cache
+def known_fields() -> Mapping[str, Any]:
+    """Returns the fields of the base config by dotted name, with their defaults."""
+    return types.MappingProxyType(flatten(base_config()))
+
+
 def validate(config: ConfigDict) -> ConfigDict:
     """Checks every field, before anything is compiled.
 
@@ -59,7 +70,7 @@ def validate(config: ConfigDict) -> ConfigDict:
         ConfigError: one line that names the field, the value and what is allowed; a field that the base config does
             not know comes with the nearest one that it does.
     """
-    known, given = flatten(base_config()), flatten(config)
+    known, given = known_fields(), flatten(config)
     for name in given:
         if name not in known:
             raise unknown_field(name)
@@ -70,25 +81,46 @@ def validate(config: ConfigDict) -> ConfigDict:
         if name in RULES:
             accepts, allowed = RULES[name]
             if not accepts(given[name]):
-                raise errors.ConfigError(f"config.{name} is {given[name]!r}; allowed: {allowed}")
+                raise errors.ConfigError(f"config.{name} is {_shown(given[name])}; allowed: {allowed}")
     _check_together(config)
     return config.lock()
 
 
 def unknown_field(name: str) -> errors.ConfigError:
     """Returns the error for a field that does not exist, with the nearest that does."""
-    known = flatten(base_config())
-    nearest = difflib.get_close_matches(name, known, n=1, cutoff=0) or [""]
+    nearest = difflib.get_close_matches(name[:100], known_fields(), n=1, cutoff=0) or [""]
     return errors.ConfigError(f"config.{name} is no field; did you mean config.{nearest[0]}?")
 
 
 def _check_type(name: str, value: Any, default: Any) -> None:
-    wanted = type(default)
+    wanted, allowed = type(default), f"a value of type {type(default).__name__}"
     fits = isinstance(value, wanted) and (wanted is bool or not isinstance(value, bool))
     if wanted is float:
-        fits = isinstance(value, int | float) and not isinstance(value, bool) and value == value
+        fits = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _MOST_FLOAT
+        allowed += f", at most {_MOST_FLOAT:g}"
+    elif wanted is int:
+        fits = fits and abs(value) <= MOST_INT
+        allowed += f", at most {MOST_INT}"
+    elif wanted is str:
+        fits = fits and _is_encodable(value)
+        allowed += ", without NUL"
     if not fits:
-        raise errors.ConfigError(f"config.{name} is {value!r}; allowed: a value of type {wanted.__name__}")
+        raise errors.ConfigError(f"config.{name} is {_shown(value)}; allowed: {allowed}")
+
+
+def _is_encodable(text: str) -> bool:
+    """Whether the operating system takes it for the name of a file."""
+    try:
+        return b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
+
+
+def _shown(value: Any) -> str:
+    try:
+        return repr(value)
+    except (ValueError, RecursionError):  # more digits than Python writes, or too many brackets
+        return f"a {type(value).__name__} that is too long to be shown"
 
 
 def _check_together(config: ConfigDict) -> None:
@@ -151,20 +183,29 @@ def to_json(config: ConfigDict) -> str:
     return json.dumps(config.to_dict(), indent=2, sort_keys=True)
 
 
-def from_json(text: str) -> ConfigDict:
+def from_json(text: str | bytes) -> ConfigDict:
     """Reads what `to_json` wrote, through validation.
 
     Raises:
         ConfigError: the text is no config of this version.
     """
     try:
-        fields = json.loads(text)
-    except ValueError as error:
+        fields = _with_tuples(json.loads(text))
+    except (ValueError, RecursionError) as error:
         raise errors.ConfigError(f"not a config in JSON: {error}") from None
-    config = ml_collections.ConfigDict(_with_tuples(fields)) if isinstance(fields, dict) else None
-    if config is None:
+    if not isinstance(fields, dict):
         raise errors.ConfigError(f"not a config in JSON: a {type(fields).__name__}")
-    return validate(config)
+    known = known_fields()
+    groups = {name.partition(".")[0] for name in known if "." in name}
+    for name, value in fields.items():
+        is_group = name in groups and isinstance(value, dict)
+        leaves = {f"{name}.{inner}": leaf for inner, leaf in value.items()} if is_group else {name: value}
+        # ConfigDict refuses dots in keys and some names, so that nothing unknown may get there.
+        for key, leaf in leaves.items():
+            if key not in known or "." in name:
+                raise unknown_field(key)
+            _check_type(key, leaf, known[key])
+    return validate(ConfigDict(fields))
 
 
 def _with_tuples(value):

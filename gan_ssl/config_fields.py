@@ -21,6 +21,11 @@ def base_config() -> ConfigDict:
     config.generator_every = 5
     # Devices of this process to use; 0 takes as many as divide its share of the batch.
     config.num_devices = 0
+    # What networks compute in: float32, or bfloat16 for GPUs and TPUs. Parameters, optimisers, statistics of norms,
+    # losses and the gradient penalty stay float32.
+    config.precision = "float32"
+    # Steps a call of the compiled program, for GPUs and TPUs: whole cycles of the method's kinds of step.
+    config.steps_per_call = 1
     # Steps between two written metrics.
     config.log_steps = 100
     # Steps between two pictures; 0 for none.
@@ -127,6 +132,8 @@ def _model_config() -> ConfigDict:
     # How two images' features meet in MatchGAN's match head: compare (product and absolute difference; ours) or concat
     # (published; it cannot beat chance).
     model.match_head = "compare"
+    # Whether the generators' residual blocks are computed again for the gradient instead of kept, for large images.
+    model.remat = False
     # Decay of the averaged generator weights that evaluate and translate use; 0 keeps none.
     model.ema_decay = 0.0
     return model

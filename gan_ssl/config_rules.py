@@ -8,6 +8,11 @@ from gan_ssl.networks import cyclegan, siamese, stargan
 
 Rule = tuple[Callable[[Any], bool], str]
 
+# What JAX's integers hold.
+MOST_INT = 2**31 - 1
+# Sides of images; larger ones would fill any memory.
+_MOST_PIXELS = 2**14
+
 
 def _one_of(*values) -> Rule:
     return (lambda v: v in values), "one of " + ", ".join(map(str, values))
@@ -23,14 +28,21 @@ def _between(low, high) -> Rule:
 
 def _tuple_of(count, low, multiple=1) -> Rule:
     def check(value):
-        return len(value) == count and all(isinstance(v, int) and v >= low and v % multiple == 0 for v in value)
+        fits = lambda v: isinstance(v, int) and low <= v <= _MOST_PIXELS and v % multiple == 0
+        return len(value) == count and all(map(fits, value))
 
     steps = f", multiples of {multiple}" if multiple > 1 else ""
-    return check, f"{count} whole numbers of at least {low}{steps}"
+    return check, f"{count} whole numbers of at least {low} and at most {_MOST_PIXELS}{steps}"
 
 
 def _are_names(value) -> bool:
-    return all(isinstance(v, str) and v for v in value) and len(set(value)) == len(value)
+    return all(isinstance(v, str) and v and v.isprintable() for v in value) and len(set(value)) == len(value)
+
+
+def _is_range(value) -> bool:
+    if len(value) != 2 or not all(isinstance(v, int | float) and abs(v) < 2**53 for v in value):
+        return False
+    return value[0] < value[1]
 
 
 # What data.name may be, besides tfds:NAME: sets of two domains, and sets of images with labels.
@@ -45,6 +57,8 @@ RULES: dict[str, Rule] = {
     "num_epochs": _at_least(0),
     "batch_size": _at_least(0),
     "num_devices": _at_least(0),
+    "precision": _one_of("float32", "bfloat16"),
+    "steps_per_call": _at_least(1),
     "log_steps": _at_least(1),
     "sample_steps": _at_least(0),
     "checkpoint_steps": _at_least(1),
@@ -57,10 +71,10 @@ RULES: dict[str, Rule] = {
         lambda v: v in DATA_NAMES or (v.startswith("tfds:") and len(v) > 5),
         ", ".join(DATA_NAMES) + " or tfds:NAME",
     ),
-    "data.attributes": (_are_names, "a tuple of different names"),
+    "data.attributes": (_are_names, "a tuple of different names that can be printed"),
     "data.exclusive": (
         lambda v: all(isinstance(group, tuple) and len(group) > 1 and _are_names(group) for group in v),
-        "a tuple of tuples of at least two different names",
+        "a tuple of tuples of at least two different names that can be printed",
     ),
     "data.labelled_fraction": (lambda v: 0 < v <= 1, "above 0 and at most 1"),
     "data.labelled_count": _at_least(0),
@@ -71,10 +85,14 @@ RULES: dict[str, Rule] = {
     "data.workers": _at_least(0),
     "data.max_pixels": _at_least(1),
     "data.intensity_range": (
-        lambda v: len(v) == 0 or (len(v) == 2 and v[0] < v[1]),
-        "() or (low, high) with low below high",
+        lambda v: len(v) == 0 or _is_range(v),
+        "() or (low, high), two numbers, with low below high",
     ),
     "data.bits": _one_of(8, 16),
+    "data.class_names": (
+        lambda v: len(v) <= 256 and all(isinstance(name, str) and name.isprintable() for name in v),
+        "a tuple of at most 256 names that can be printed",
+    ),
     "data.ignore_index": _between(0, 255),
     "model.width": _at_least(1),
     "model.num_blocks": _at_least(0),
@@ -96,7 +114,7 @@ RULES: dict[str, Rule] = {
     "pool.dtype": _one_of("float32", "bfloat16"),
     "pretext.grid": _between(2, 8),
     "pretext.pairs": (
-        lambda v: len(v) == 4 and all(isinstance(n, int) and n >= 0 for n in v) and sum(v) > 0,
+        lambda v: len(v) == 4 and all(isinstance(n, int) and 0 <= n <= MOST_INT for n in v) and sum(v) > 0,
         "4 whole numbers of at least 0, not all 0",
     ),
     "pretext.twin_patches": _at_least(1),

@@ -1,5 +1,22 @@
 """Every error that a user can mend. `launch/` turns each into one line and its exit code; all others are bugs."""
 
+# Longer messages lose their middle: a cell of a damaged table may have megabytes.
+_MOST_CHARACTERS = 4000
+
+
+def printable(text: str) -> str:
+    r"""Escapes what a terminal, a log or a page would not show as it is: line ends, control characters, surrogates.
+
+    Args:
+        text: any text, such as the name of a file.
+
+    Returns:
+        One line; `\n`, `\x1b` or `\udcff` stand for such characters.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
 
 class GanSslError(Exception):
     """The base of our errors: its message is one line that names the file or field, the value and what is allowed.
@@ -9,6 +26,13 @@ class GanSslError(Exception):
     """
 
     exit_code = 2
+
+    def __init__(self, message: str = ""):
+        """Takes a message and makes it one line that can be printed, whatever names and values it holds."""
+        half = _MOST_CHARACTERS // 2
+        if len(message) > _MOST_CHARACTERS:
+            message = f"{message[:half]} ... {message[-half:]}"
+        super().__init__(printable(message))
 
 
 class ConfigError(GanSslError):
@@ -35,6 +59,15 @@ class Interrupted(GanSslError):
     """A signal stopped the run after it had saved; started again it goes on.
 
     Exit code 75, EX_TEMPFAIL of sysexits.h.
+    """
+
+    exit_code = 75
+
+
+class HostLost(GanSslError):
+    """Another process of the run died or cannot be reached; started again the run goes on.
+
+    Exit code 75, as for `Interrupted`.
     """
 
     exit_code = 75

@@ -2,6 +2,7 @@
 
 import colorsys
 import os
+import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -111,9 +112,11 @@ def save_image(path: str | os.PathLike, image: np.ndarray | Image.Image) -> None
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     image = image if isinstance(image, Image.Image) else Image.fromarray(image)
-    partial = path.with_name(f".{os.getpid()}.partial")
+    # A new file of a name that nobody can have laid a link under.
+    partial = path.with_name(f".{os.getpid()}.{secrets.token_hex(8)}.partial")
     try:
-        image.save(partial, format="PNG")
+        with open(partial, "xb") as file:
+            image.save(file, format="PNG")
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)

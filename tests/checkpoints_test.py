@@ -6,13 +6,15 @@ import shutil
 import chex
 import jax
 import numpy as np
+import orbax.checkpoint as ocp
 import pytest
+from etils import epath
 from flax.serialization import to_state_dict
 
 from gan_ssl import errors
 from gan_ssl.config import validate
 from gan_ssl.methods import image_pool, op_gan
-from gan_ssl.training import checkpoints, parallel, workdir
+from gan_ssl.training import checkpoints, digests, parallel, workdir
 from tests import tiny
 
 
@@ -153,6 +155,30 @@ def test_another_layout_is_refused_by_its_number(saved):
         file.write_text(json.dumps(json.loads(file.read_text()) | {"layout": 7}))
     with pytest.raises(errors.CheckpointError, match="has layout 7; allowed: 1"):
         checkpoints.load(str(saved))
+
+
+def test_layout_1_which_summed_places_whole_is_read_and_checked(saved):
+    assert checkpoints.load(str(saved)).step == 3
+    reader = ocp.PyTreeCheckpointHandler()
+    for step in (2, 3):
+        tree = jax.tree.map(
+            np.asarray, reader.restore(epath.Path(saved).resolve() / "checkpoints" / str(step) / "state")
+        )
+        file = saved / "checkpoints" / str(step) / "record" / "metadata"
+        sha = digests.of_layout_1(tree) if step == 2 else "0" * 64
+        file.write_text(json.dumps(json.loads(file.read_text()) | {"layout": 1, "sha256": sha}))
+    reader.close()
+    assert checkpoints.load(str(saved)).step == 2
+
+
+def test_the_checksum_does_not_depend_on_who_hashed_which_places(state):
+    tree = to_state_dict(jax.device_get(state))
+    halves = [tree | {"places": jax.tree.map(lambda x: x[4 * i : 4 * i + 4], tree["places"])} for i in range(2)]  # noqa: B023
+    shares = [digests.hash_places(half) for half in halves]
+    assert digests.join(halves[1], shares) == digests.join(halves[0], shares) == digests.digest(tree)
+    assert digests.join(halves[0], shares[::-1]) == digests.digest(tree)  # new pools are all alike
+    tree["places"]["a"]["count"] = np.arange(8, dtype=np.int32)
+    assert digests.digest(tree) != digests.join(halves[0], shares)
 
 
 def test_what_cannot_be_written_is_one_line(config, state, tmp_path, monkeypatch):

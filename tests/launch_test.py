@@ -25,6 +25,7 @@ def _launch(name, *args, cwd=ROOT):
         ((_QUICK, "--workdir=run", "--config.model.upsample=cubic"), "allowed: one of transpose, resize, antialias"),
         (("--config=configs/nope.py", "--workdir=run"), "no file"),
         ((_QUICK,), "--workdir is missing"),
+        ((_QUICK, "--workdir=run", "--process_id=1"), "--process_id is 1, but --coordinator is missing"),
         (("--config=configs/op_gan.py", "--workdir=run", "--config.data.dir=gone"), "gone"),
     ],
 )

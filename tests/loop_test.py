@@ -4,6 +4,7 @@ import contextlib
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import chex
 import jax
@@ -12,8 +13,10 @@ import pytest
 from PIL import Image
 
 from gan_ssl import errors
+from gan_ssl.data import loading
 from gan_ssl.methods import op_gan
 from gan_ssl.training import checkpoints, loop, metrics
+from gan_ssl.training.metrics import TIMES
 from tests import tiny
 from tests.conftest import ROOT
 
@@ -88,7 +91,7 @@ def test_20_steps_equal_10_and_a_new_process_and_10(images, whole, tmp_path, mon
     (wanted, wanted_positions), (got, positions) = runs
     chex.assert_trees_all_equal(got, wanted)
     assert positions == wanted_positions == {"unpaired": 8}
-    pick = lambda lines: [{k: v for k, v in line.items() if k != "train/data_wait"} for line in lines]
+    pick = lambda lines: [{k: v for k, v in line.items() if k not in TIMES} for line in lines]
     assert pick(_read_metrics(tmp_path)) == pick(_read_metrics(whole[0]))
 
 
@@ -126,7 +129,8 @@ def test_a_loss_that_is_not_finite_stops_with_step_and_term():
 
 def test_a_run_that_diverges_leaves_the_last_good_checkpoint(images, tmp_path):
     with pytest.raises(errors.TrainingError, match="at step"):
-        loop.train_and_evaluate(_config(images, optimizer__learning_rate=1e38, checkpoint_steps=1), str(tmp_path))
+        rates = {"optimizer__learning_rate": 1e30, "optimizer__discriminator_learning_rate": 1e30}
+        loop.train_and_evaluate(_config(images, checkpoint_steps=1, **rates), str(tmp_path))
     loaded = checkpoints.load(str(tmp_path))
     assert all(np.isfinite(x).all() for x in jax.tree.leaves(loaded.params["discriminator"]))
 
@@ -145,3 +149,26 @@ def test_settings_that_cannot_run_leave_the_work_directory_free(images, tmp_path
     with pytest.raises(errors.DataError):
         loop.train_and_evaluate(_config(images, data__dir=str(tmp_path / "gone")), str(tmp_path / "run"))
     assert not (tmp_path / "run" / "config.json").exists()
+
+
+def test_images_that_vanish_in_mid_run_are_one_error_and_the_run_goes_on_when_they_are_back(tmp_path, monkeypatch):
+    folder = Path(tiny.folder(tmp_path / "images"))
+    config, run = _config(str(folder), num_steps=60, data__workers=0), str(tmp_path / "run")
+    monkeypatch.setattr(loading, "CACHE_BYTES", 0)  # else all images of so small a set are in memory by then
+    add = metrics.RunningMetrics.add
+
+    def vanish(self, step, values):
+        if step == 4:
+            (folder / "trainA").rename(folder / "gone")
+        add(self, step, values)
+
+    monkeypatch.setattr(metrics.RunningMetrics, "add", vanish)
+    with pytest.raises(errors.DataError, match=r"trainA.*\.png"):
+        loop.train_and_evaluate(config, run)
+    saved = checkpoints.load(run).step
+    assert 3 <= saved < 60
+    monkeypatch.undo()
+    (folder / "gone").rename(folder / "trainA")
+    with config.unlocked():
+        config.num_steps = saved + 1
+    assert int(loop.train_and_evaluate(config, run).step) == saved + 1

@@ -5,7 +5,6 @@ import itertools
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 from absl.testing import absltest, parameterized
 from jax import lax
 
@@ -211,30 +210,3 @@ class SiameseTest(parameterized.TestCase):
 
 if __name__ == "__main__":
     absltest.main()
-
-
-@pytest.mark.parametrize(("side", "outputs"), [(7, 3), (7, 1)])
-def test_columns_equal_the_plain_convolution(side, outputs):
-    x = jax.random.normal(jax.random.PRNGKey(0), (2, 10, 12, 5))
-    kernel = jax.random.normal(jax.random.PRNGKey(1), (side, side, 5, outputs)) / side
-    _assert_equal_with_gradients(
-        lambda x, k: layers._convolve_by_columns(x, k, 3), lambda x, k: layers._plain_convolve(x, k, 1, 3), x, kernel
-    )
-
-
-def test_patches_equal_the_plain_convolution():
-    x = jax.random.normal(jax.random.PRNGKey(0), (2, 8, 12, 5))
-    kernel = jax.random.normal(jax.random.PRNGKey(1), (4, 4, 5, 3)) / 4
-    _assert_equal_with_gradients(layers.halve_by_patches, lambda x, k: layers._plain_convolve(x, k, 2, 1), x, kernel)
-
-
-def _assert_equal_with_gradients(fast, plain, x, kernel):
-    """Values, gradients, and the gradient of a gradient's square, which a gradient penalty takes."""
-
-    def all_of(f):
-        value = lambda x, k: jnp.sum(jnp.tanh(f(x, k)))
-        slope = lambda x, k: jnp.sum(jnp.square(jax.grad(value)(x, k)))
-        return jax.jit(lambda x, k: (f(x, k), jax.grad(value, (0, 1))(x, k), jax.grad(slope, (0, 1))(x, k)))(x, kernel)
-
-    for ours, wanted in zip(jax.tree.leaves(all_of(fast)), jax.tree.leaves(all_of(plain)), strict=True):
-        np.testing.assert_allclose(ours, wanted, rtol=0, atol=1e-5 * np.abs(wanted).max())

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 
 from gan_ssl.data import images
+from gan_ssl.data.regular_files import open_regular
 from gan_ssl.errors import DataError
 
 # What a value may be, and what stands for it in memory.
@@ -55,6 +56,8 @@ def read_table(path: str, form: str = "") -> AttributeTable:
         stat = os.stat(path)
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}") from None
+    except ValueError as error:  # a NUL, or what cannot be encoded
+        raise DataError(f"{path}: no name of a file ({error})") from None
     form = form or ("csv" if path.lower().endswith(".csv") else "list")
     return _read(path, form, stat.st_size, stat.st_mtime_ns)
 
@@ -70,7 +73,7 @@ def read_list(path: str) -> AttributeTable:
             and line.
     """
     lines = [(i, line.strip()) for i, line in enumerate(_read_text(path).split("\n"), 1) if line.strip()]
-    count = int(lines.pop(0)[1]) if lines and lines[0][1].isdecimal() else None
+    count = lines.pop(0)[1] if lines and lines[0][1].isdecimal() else None
     if not lines:
         raise DataError(f"{path}: no line with the names of the attributes")
     head, text = lines.pop(0)
@@ -80,8 +83,11 @@ def read_list(path: str) -> AttributeTable:
     _check_names(path, head, attributes)
     table = _table(path, attributes, _list_rows(path, lines, len(attributes)), range(1, len(attributes) + 1))
     listed = len(table.names)
-    if count is not None and count != listed:
-        raise DataError(f"{path}: the first line says {count} images, {listed} are listed; allowed: the same number")
+    # Python turns no more than 4,300 digits into a number.
+    if count is not None and (len(count) > 18 or int(count) != listed):
+        raise DataError(
+            f"{path}: the first line says {count[:18]} images, {listed} are listed; allowed: the same number"
+        )
     return table
 
 
@@ -142,7 +148,7 @@ def _read(path: str, form: str, size: int, time: int) -> AttributeTable:
 def _read_text(path: str) -> str:
     """Returns the text with line feeds for line ends and without a byte order mark."""
     try:
-        with open(path, encoding="utf-8-sig") as file:
+        with io.TextIOWrapper(open_regular(path), encoding="utf-8-sig") as file:
             return file.read()
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}") from None
@@ -151,10 +157,16 @@ def _read_text(path: str) -> str:
 
 
 def _check_names(path: str, line: int, attributes: list[str]) -> None:
-    twice = [name for name in attributes if attributes.count(name) > 1]
-    if not attributes or not all(attributes) or twice:
-        what = f"attribute {twice[0]!r} twice" if twice else "an attribute without a name"
-        raise DataError(f"{path}:{line}: {what if attributes else 'no attribute'}; allowed: different names")
+    if not attributes:
+        raise DataError(f"{path}:{line}: no attribute; allowed: different names")
+    seen: set[str] = set()
+    for name in attributes:
+        if not name or not name.isprintable():
+            what = f"an attribute {name!r} that cannot be printed" if name else "an attribute without a name"
+            raise DataError(f"{path}:{line}: {what}; allowed: different names")
+        if name in seen:
+            raise DataError(f"{path}:{line}: attribute {name!r} twice; allowed: different names")
+        seen.add(name)
 
 
 def _list_rows(path: str, lines: Iterable[tuple[int, str]], count: int) -> Iterator[_Row]:

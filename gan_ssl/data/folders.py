@@ -7,7 +7,6 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,10 +15,13 @@ from ml_collections import ConfigDict
 from tqdm import tqdm
 
 from gan_ssl.data import images
-from gan_ssl.errors import DataError
+from gan_ssl.data.regular_files import open_regular
+from gan_ssl.errors import DataError, printable
 
 # Names of a split's folder in CycleGAN's form, before the A or B.
 SPLIT_NAMES = {"train": ("train",), "validation": ("val", "validation"), "test": ("test",)}
+# Bad files that an error names; the log of a run that skips them names all.
+_MOST_NAMED = 5
 # (path, size, time, decoding) -> what is wrong with the file, '' for nothing. A file is checked once a process.
 _verdicts: dict[tuple, str] = {}
 
@@ -162,7 +164,12 @@ def verify(folder: str, names: list[str], decoding: dict[str, Any], skip_corrupt
         check = functools.partial(_verdict, folder, decoding=decoding, warn=skip_corrupt)
         verdicts = list(
             tqdm(
-                pool.map(check, names), desc=f"checking {folder}", total=len(names), delay=2, disable=None, leave=False
+                pool.map(check, names),
+                desc=f"checking {printable(folder)}",
+                total=len(names),
+                delay=2,
+                disable=None,
+                leave=False,
             )
         )
     bad = [v for v in verdicts if v]
@@ -170,20 +177,20 @@ def verify(folder: str, names: list[str], decoding: dict[str, Any], skip_corrupt
         return names
     good = [n for n, v in zip(names, verdicts, strict=True) if not v]
     if not skip_corrupt:
-        more = f", and {len(bad) - 1} more such files" if len(bad) > 1 else ""
+        others = [n for n, v in zip(names, verdicts, strict=True) if v][1:]
+        listed = ", ".join(others[:_MOST_NAMED]) + ", ..." * (len(others) > _MOST_NAMED)
+        more = f", and {len(others)} more that cannot be used: {listed}" if others else ""
         raise DataError(f"{bad[0]}{more} (config.data.skip_corrupt=True skips them)")
     if not good:
         raise DataError(f"{folder}: no readable image among {len(names)} files, the first: {bad[0]}")
-    logging.warning("%s: skipped %d of %d images that cannot be used", folder, len(bad), len(names))
+    logging.warning("%s: skipped %d of %d images that cannot be used", printable(folder), len(bad), len(names))
     return good
 
 
 def file_digest(path: str) -> bytes:
     """Returns a hash of a file's content; raises DataError where it cannot be read."""
-    try:
-        return hashlib.sha256(Path(path).read_bytes()).digest()
-    except OSError as error:
-        raise DataError(f"{path}: {error.strerror}") from None
+    with open_regular(path) as file:
+        return hashlib.file_digest(file, "sha256").digest()
 
 
 def class_names(config: ConfigDict) -> tuple[str, ...]:
@@ -242,7 +249,7 @@ def _find_class_names(folders: tuple[str, ...], ignore_index: int) -> tuple[str,
     # Of 0 and 255 alone, 255 is class 1 and not ignored: these are masks.
     classes = {0, 1} if found <= {0, 255} else found - {ignore_index}
     count = max(classes) + 1 if found else 0
-    logging.info("%d label classes found in %d files below %s", count, len(paths), ", ".join(folders))
+    logging.info("%d label classes found in %d files below %s", count, len(paths), printable(", ".join(folders)))
     return tuple(f"class_{i}" for i in range(count))
 
 
@@ -251,9 +258,9 @@ def _verdict(folder: str, name: str, *, decoding: dict[str, Any], warn: bool) ->
     path = os.path.join(folder, name)
     try:
         stat = os.stat(path)
-    except OSError as error:
-        return f"{path}: {error.strerror}"
-    key = (path, stat.st_size, stat.st_mtime_ns, *decoding.values())
+        key = (path, stat.st_size, stat.st_mtime_ns, *decoding.values())
+    except OSError:
+        key = (path, *decoding.values())  # decoding says why
     if key not in _verdicts:
         try:
             images.decode(path, **decoding)

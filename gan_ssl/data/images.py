@@ -2,19 +2,17 @@
 
 import contextlib
 import dataclasses
-import os
-import threading
 from collections.abc import Iterator, Sequence
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
+from gan_ssl.data.image_headers import PathOrFile, opened
 from gan_ssl.errors import DataError
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 MAX_PIXELS = 64 * 2**20
-_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "DIB", "TIFF")
 # What Pillow calls stored integers of more than 8 bits, with the full range of the type.
 _FULL_RANGES = {
     "I;12": (0, 4095),
@@ -25,9 +23,8 @@ _FULL_RANGES = {
 }
 # Pillow stretches grey of 2 and 4 bits to 0..255; class indices need that undone.
 _STRETCHED = {"L;2": 85, "L;4": 17}
-_pillow_limit = threading.Lock()
-
-PathOrFile = str | os.PathLike[str] | BinaryIO
+# Rows that are computed at once take about this many pixels, so that a large image needs no large temporary arrays.
+_BAND_PIXELS = 2**20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,7 +70,7 @@ def decode(
             the range; one line with the path.
     """
     name = str(file) if name is None else name
-    with _opened(file, name, max_pixels) as image:
+    with opened(file, name, max_pixels) as image:
         raw_mode = _raw_mode(image)
         _load(image)
         if image.mode.startswith("I") or image.mode == "F":
@@ -110,7 +107,7 @@ def read_label(
             neither a class nor `ignore_index`; one line with the path and the value.
     """
     name = str(file)
-    with _opened(file, name, max_pixels) as image:
+    with opened(file, name, max_pixels) as image:
         if image.mode not in ("1", "L", "P") or image.format in ("JPEG", "MPO"):
             raise DataError(
                 f"{name}: a label of mode {image.mode} ({image.format}); allowed: class indices in 8-bit grey or "
@@ -178,45 +175,6 @@ def resize_label(label: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return np.asarray(Image.fromarray(label).resize((size[1], size[0]), Image.Resampling.NEAREST))
 
 
-@contextlib.contextmanager
-def _opened(file: PathOrFile, name: str, max_pixels: int) -> Iterator[Image.Image]:
-    """Yields the image with its header read and its size checked; whatever Pillow raises becomes a DataError."""
-    try:
-        with _open_without_limit(file) as image:
-            width, height = image.size
-            if width * height > max_pixels:
-                raise DataError(
-                    f"{name}: {width}x{height} pixels; allowed: data.max_pixels = {max_pixels}, which may be raised"
-                )
-            yield image
-    except DataError:
-        raise
-    except Exception as error:  # Pillow's plugins raise SyntaxError, struct.error and more on damaged files.
-        raise DataError(f"{name}: {_reason(file, error)}") from None
-
-
-def _open_without_limit(file: PathOrFile) -> Image.Image:
-    """Reads the header. Our limit stands in for Pillow's, which is one global that warns or raises."""
-    with _pillow_limit:
-        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-        try:
-            return Image.open(file, formats=_FORMATS)
-        finally:
-            Image.MAX_IMAGE_PIXELS = limit
-
-
-def _reason(file: PathOrFile, error: Exception) -> str:
-    if isinstance(error, FileNotFoundError):
-        return "no such file"
-    if isinstance(file, str | os.PathLike) and os.path.isfile(file) and not os.path.getsize(file):
-        return "an empty file (0 bytes)"
-    if isinstance(error, UnidentifiedImageError):
-        return "no image by its content; allowed: PNG, JPEG, WebP, BMP, TIFF"
-    if isinstance(error, PermissionError | IsADirectoryError):
-        return error.strerror or "cannot be opened"
-    return "damaged or truncated: " + " ".join(str(error).split())
-
-
 def _raw_mode(image: Image.Image) -> str:
     """The layout of the stored pixels, which Pillow knows until they are decoded."""
     if not image.tile:
@@ -244,10 +202,16 @@ def _from_8_bits(image: Image.Image, raw_mode: str) -> Decoded:
     if image.mode in ("P", "PA"):
         grey = bool((pixels == pixels[..., :1]).all())
     if transparent:
-        alpha = array[..., 3]
-        weight = alpha[..., None].astype(np.uint32)
-        pixels = ((pixels * weight + 255 * (255 - weight) + 127) // 255).astype(np.uint8)
+        alpha, pixels = array[..., 3], np.empty(array.shape[:2] + (3,), np.uint8)
+        for rows in _bands(array.shape):
+            weight = alpha[rows, :, None].astype(np.uint32)
+            pixels[rows] = (array[rows, :, :3] * weight + 255 * (255 - weight) + 127) // 255
     return Decoded(pixels, alpha, grey)
+
+
+def _bands(shape: tuple[int, ...]) -> Iterator[slice]:
+    rows = max(1, _BAND_PIXELS // shape[1])
+    return (slice(top, top + rows) for top in range(0, shape[0], rows))
 
 
 def _to_uint16(values: np.ndarray, raw_mode: str, intensity_range: Sequence[float], name: str) -> np.ndarray:
@@ -262,9 +226,12 @@ def _to_uint16(values: np.ndarray, raw_mode: str, intensity_range: Sequence[floa
         raise DataError(
             f"{name}: values from {values.min()} to {values.max()}; allowed: data.intensity_range = ({low}, {high})"
         )
-    if (low, high) == (0, 65535):
-        return np.round(values).astype(np.uint16)
-    return np.round((values.astype(np.float64) - low) * (65535 / (high - low))).astype(np.uint16)
+    if (low, high) == (0, 65535) and values.dtype == np.uint16:
+        return values
+    scaled = np.empty(values.shape, np.uint16)
+    for rows in _bands(values.shape):
+        scaled[rows] = np.round((values[rows].astype(np.float64) - low) * (65535 / (high - low)))
+    return scaled
 
 
 def _check_classes(label: np.ndarray, num_classes: int, ignore_index: int, name: str) -> np.ndarray:

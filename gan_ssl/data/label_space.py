@@ -1,5 +1,6 @@
 """The labels that make sense: names of attributes, and groups of which an image has exactly one."""
 
+import collections
 import dataclasses
 import difflib
 import functools
@@ -27,13 +28,16 @@ class LabelSpace:
     exclusive: tuple[tuple[str, ...], ...] = ()
 
     def __post_init__(self):
-        """Raises DataError for a name that is unknown or comes twice, or where there is none."""
+        """Raises DataError for a name that is unknown, comes twice or cannot be printed, or where there is none."""
         if not self.attributes:
             raise DataError("no attribute; allowed: at least one")
+        for name in self.attributes:
+            if not name.isprintable():
+                raise DataError(f"attribute {name!r} cannot be printed; allowed: names in one line, as captions have")
         for names in (self.attributes, tuple(itertools.chain(*self.exclusive))):
-            twice = [name for name in names if names.count(name) > 1]
-            if twice:
-                raise DataError(f"attribute {twice[0]!r} is named twice; allowed: once in the attributes, in one group")
+            if len(set(names)) < len(names):
+                twice = next(name for name, count in collections.Counter(names).items() if count > 1)
+                raise DataError(f"attribute {twice!r} is named twice; allowed: once in the attributes, in one group")
         for name in itertools.chain(*self.exclusive):
             self.place(name)
 

@@ -13,7 +13,7 @@ from absl import logging
 from ml_collections import ConfigDict
 
 from gan_ssl.data import attribute_files, folders, images
-from gan_ssl.errors import DataError
+from gan_ssl.errors import DataError, printable
 
 # Where a split that nobody made ends at most: as many test images as StarGAN takes of CelebA.
 _MOST_HELD_OUT = 2000
@@ -179,7 +179,7 @@ def held_out(keys: Iterable[str]) -> dict[str, str]:
 @functools.cache
 def tell_once(level: int, text: str) -> None:
     """Logs a line, once a process: streams, pictures and epochs all open the same data."""
-    logging.log(level, "%s", text)
+    logging.log(level, "%s", printable(text))
 
 
 def _open_listed(

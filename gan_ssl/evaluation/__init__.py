@@ -5,6 +5,7 @@ from typing import Any
 
 from gan_ssl import errors, methods
 from gan_ssl.training import checkpoints
+from gan_ssl.training.workdir import in_bucket
 
 SPLITS = ("test", "validation")
 
@@ -23,11 +24,14 @@ def evaluate(workdir: str, step: int | None = None, split: str = "test", data_di
 
     Raises:
         CheckpointError: there is no such checkpoint.
+        ConfigError: the work directory is in a bucket.
         DataError: the images to translate cannot be used, or an unknown split.
         TrainingError: the work directory cannot be written.
     """
     if split not in SPLITS:
         raise errors.DataError(f"split is {split!r}; allowed: {', '.join(SPLITS)}")
+    if in_bucket(workdir):  # translated pictures, features and judges are files of a folder
+        raise errors.ConfigError(f"--workdir is {workdir}; allowed: a folder; copy the run down first")
     loaded = checkpoints.load(workdir, step)
     if data_dir:
         with loaded.config.unlocked():

@@ -27,6 +27,7 @@ from gan_ssl.evaluation import (
 from gan_ssl.evaluation.batches import in_batches
 from gan_ssl.evaluation.labelled_images import Labelled
 from gan_ssl.methods import match_gan
+from gan_ssl.training import compilation
 from gan_ssl.training.checkpoints import Loaded
 
 MOST_TRANSLATED = 2000  # training images that GAN-train's classifier sees
@@ -92,7 +93,7 @@ def _translator(loaded: Loaded) -> edits.Translate:
     run = methods.get(loaded.config.method).make_translate(loaded.config)
     params = jax.device_put(loaded.params["generator"])
 
-    @jax.jit
+    @compilation.jit
     def program(params, images, labels):
         top = jnp.iinfo(images.dtype).max
         output = run(params, normalise(images), labels.astype(jnp.float32))
@@ -120,7 +121,7 @@ def _label_head(loaded: Loaded, space: LabelSpace, test: Labelled, missing: dict
         return None
     net = match_gan.create_networks(loaded.config).discriminator
     params = jax.device_put(loaded.params["discriminator"])
-    read = jax.jit(lambda p, x: match_gan.read_labels(net.apply({"params": p}, normalise(x))[1], space))
+    read = compilation.jit(lambda p, x: match_gan.read_labels(net.apply({"params": p}, normalise(x))[1], space))
     return label_scores.score(in_batches(lambda x: read(params, x), _BATCH, test.images), test.labels, space)
 
 

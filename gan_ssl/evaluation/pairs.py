@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-import jax
 import numpy as np
 from ml_collections import ConfigDict
 
@@ -10,6 +9,7 @@ from gan_ssl import pretext
 from gan_ssl.data.images import normalise
 from gan_ssl.evaluation.labelled_images import Labelled
 from gan_ssl.methods import match_gan
+from gan_ssl.training import compilation
 
 _BATCHES, _MOST_GROUPS = 32, 4
 
@@ -36,7 +36,7 @@ def match_accuracy(
     first, second, same = pretext.match_triplets(groups, each)
     net = match_gan.create_networks(config).discriminator
 
-    @jax.jit
+    @compilation.jit
     def accuracy(params, images):
         features = net.apply({"params": params}, normalise(images), method="features")
         logits = net.apply({"params": params}, features[first], features[second], method="match_features")

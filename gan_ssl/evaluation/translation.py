@@ -17,6 +17,7 @@ from gan_ssl.evaluation import report, sanity, scores, segmentation
 from gan_ssl.evaluation.report import percent, row
 from gan_ssl.inference import Translator
 from gan_ssl.methods import op_gan, siamese_terms
+from gan_ssl.training import compilation
 from gan_ssl.training.checkpoints import Loaded
 from gan_ssl.training.workdir import writing
 
@@ -124,7 +125,7 @@ def _siamese_scores(
     size = min(_SIAMESE_BATCH, count)
     net = op_gan.create_networks(config).siamese
 
-    @jax.jit
+    @compilation.jit
     def measure(params, images, fakes, keys):
         images, fakes = ({d: normalise(x) for d, x in pictures.items()} for pictures in (images, fakes))
         return siamese_terms.for_siamese(net, params, images, fakes, keys, config)[1]

@@ -9,6 +9,7 @@ import numpy as np
 
 from gan_ssl import errors, methods
 from gan_ssl.data.images import normalise
+from gan_ssl.training import compilation
 from gan_ssl.training.checkpoints import Loaded
 
 Pictures = np.ndarray | Sequence[np.ndarray]
@@ -86,7 +87,7 @@ class AnySize:
         """The compiled program for arrays of these shapes."""
         key = (*(x.shape for x in batch), *sorted(fixed.items()))
         if key not in self._programs:
-            program = jax.jit(functools.partial(self._translate_fn, **fixed))
+            program = compilation.jit(functools.partial(self._translate_fn, **fixed))
             self._programs[key] = program.lower(self._params, *batch).compile()
             self.num_programs += 1
             if len(self._programs) > _MOST_PROGRAMS:

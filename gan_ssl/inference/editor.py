@@ -11,6 +11,7 @@ from gan_ssl.data import loading
 from gan_ssl.data.images import normalise
 from gan_ssl.data.label_space import LabelSpace
 from gan_ssl.inference.any_size import AnySize, Pictures, as_list, fill, in_form_of
+from gan_ssl.training import compilation
 from gan_ssl.training.checkpoints import Loaded
 
 Changes = Mapping[str, int]
@@ -34,7 +35,9 @@ class Editor(AnySize):
         # A head of zeros is one that `convert` made for lack of a file.
         self._reads = bool(np.any(loaded.params["discriminator"]["label"]["kernel"]))
         net, space = method.create_networks(loaded.config).discriminator, self.label_space
-        self._read_fn = jax.jit(lambda params, x: method.read_labels(net.apply({"params": params}, x)[1], space))
+        self._read_fn = compilation.jit(
+            lambda params, x: method.read_labels(net.apply({"params": params}, x)[1], space)
+        )
 
     def translate(self, images: Pictures, labels: Sequence) -> np.ndarray | list[np.ndarray]:
         """Translates pictures to labels.

@@ -1,7 +1,9 @@
 """Image files in, translated PNG files out: the same sizes, the same tree, the same names."""
 
+import errno
 import itertools
 import os
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +20,8 @@ from gan_ssl.inference.any_size import AnySize
 # Mean distance of the channels from their mean, on [0, 1], up to which a grey picture's translation counts as grey.
 _GREY_TOLERANCE = 4 / 255
 _MOST_WAITING_PIXELS = 2**24
+# What is wrong with one name alone: something else stands there, or it is too long with `.png` behind it.
+_OF_ONE_NAME = (errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG)
 
 
 class Job(NamedTuple):
@@ -65,7 +69,7 @@ def translate_files(
     translator = inference.load(workdir, step, multiple, batch_size)
     translate_fn = _with_options(translator, options)
     _make_folder(Path(output))
-    logging.info("translating %d images with step %d of %s", len(jobs), translator.step, workdir)
+    logging.info("translating %d images with step %d of %s", len(jobs), translator.step, errors.printable(workdir))
     failures: list[str] = []
     written: list[Path] = []
     with tqdm(total=len(jobs), desc="translate", unit="image", disable=None) as progress:
@@ -79,7 +83,7 @@ def translate_files(
             progress.update(len(batch))
     if failures:
         for failure in failures:
-            logging.error("not translated: %s", failure)
+            logging.error("not translated: %s", errors.printable(failure))
         raise errors.DataError(f"{len(failures)} of {len(jobs)} images were not translated; the first: {failures[0]}")
     return written
 
@@ -115,32 +119,49 @@ def plan(source: Path, output: Path) -> list[Job]:
     if output.exists() and not output.is_dir():
         raise errors.DataError(f"{output} is a file; allowed: a folder to write to (--output)")
     root = source if source.is_dir() else source.parent
-    if source.is_dir() and output.resolve() == source.resolve():
+    if source.is_dir() and _real(output) == _real(source):
         raise errors.DataError(f"{output} is the input itself; name another folder (--output)")
     names = folders.list_images(source) if source.is_dir() else [source.name]
-    if source.is_dir() and output.resolve().is_relative_to(source.resolve()):
-        names = [n for n in names if not (root.resolve() / n).is_relative_to(output.resolve())]
+    if source.is_dir() and _real(output).is_relative_to(_real(source)):
+        names = [n for n in names if not (_real(root) / n).is_relative_to(_real(output))]
     if not names:
         raise errors.DataError(f"{source}: no image in this folder; allowed: {' '.join(data.images.EXTENSIONS)}")
     targets = _target_names(names)
     jobs = [Job(root / name, output / targets[name]) for name in names]
-    inputs = {job.source.resolve() for job in jobs}
+    inputs = {_file_id(job.source) for job in jobs} - {None}
     for job in jobs:
-        if job.target.resolve() in inputs:
+        if _file_id(job.target) in inputs:
             raise errors.DataError(f"{job.target}: this output would replace an input; name another --output")
     return jobs
 
 
+def _real(path: Path) -> Path:
+    """Returns the path without links; where they lead in a circle `Path.resolve` would raise."""
+    return Path(os.path.realpath(path))
+
+
+def _file_id(path: Path) -> tuple[int, int] | None:
+    """Returns what a file is the same by, whatever links and cases its path has; None where there is none."""
+    try:
+        stat = os.stat(path)
+    except OSError:
+        return None
+    return stat.st_dev, stat.st_ino
+
+
 def _target_names(names: Sequence[str]) -> dict[str, str]:
     targets: dict[str, str] = {}
-    taken: set[str] = set()  # in lower case, since some file systems do not tell the cases apart
+    # Some file systems do not tell cases apart, or accents that are composed from those that are not.
+    key = lambda name: unicodedata.normalize("NFC", name).casefold()
+    taken = {key(str(parent)) for name in names for parent in Path(name).parents}
     for name in sorted(names, key=lambda n: not n.lower().endswith(".png")):
         stem = os.path.splitext(name)[0]
         candidates = itertools.chain([f"{stem}.png", f"{name}.png"], (f"{name}_{i}.png" for i in itertools.count(2)))
-        target = next(c for c in candidates if c.casefold() not in taken)
+        target = next(c for c in candidates if key(c) not in taken)
         if target != f"{stem}.png":
-            logging.warning("%s is written as %s, since another image has the same stem", name, target)
-        taken.add(target.casefold())
+            written = errors.printable(f"{name} is written as {target}")
+            logging.warning("%s, since another image has the same stem", written)
+        taken.add(key(target))
         targets[name] = target
     return targets
 
@@ -209,13 +230,17 @@ def _make_folder(output: Path) -> None:
 
 
 def _write(job: Job, image: Image.Image, output: Path, failures: list[str]) -> bool:
-    """Writes a translation, unless a link leads out of the output folder."""
+    """Writes a translation, unless a link leads out of the output folder or something else has the name."""
     try:
-        job.target.parent.mkdir(parents=True, exist_ok=True)
-        if not job.target.parent.resolve().is_relative_to(output.resolve()):
+        if not _real(job.target.parent).is_relative_to(_real(output)):
             failures.append(f"{job.source}: {job.target} lies outside --output, behind a link")
             return False
+        job.target.parent.mkdir(parents=True, exist_ok=True)
         plots.save_image(job.target, image)
         return True
     except OSError as error:
-        raise errors.DataError(f"{job.target}: cannot be written: {error.strerror or error}") from None
+        fault = errors.DataError(f"{job.target}: cannot be written: {error.strerror or error}")
+        if error.errno not in _OF_ONE_NAME:  # a full disk takes no other file either
+            raise fault from None
+        failures.append(str(fault))
+        return False

@@ -1,8 +1,10 @@
 """Arrays by name from and to `.pth`, `.npz` and `.safetensors` files. Reading never runs code that a file brings."""
 
 import io
+import math
 import os
 import pickle
+import warnings
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,7 +16,7 @@ import safetensors.numpy
 from gan_ssl import errors
 
 # A generator of full size has 45 MiB. What unpacks to more than this is refused before it is unpacked.
-MAX_BYTES = 2**30
+MAX_BYTES = 2**29
 
 Arrays = dict[str, np.ndarray]
 
@@ -38,7 +40,9 @@ def read(path: str | os.PathLike) -> Arrays:
             raise errors.WeightsError("no such file")
         if path.stat().st_size > MAX_BYTES:
             raise errors.WeightsError(f"has {path.stat().st_size} bytes; at most {MAX_BYTES} are read")
-        return file_format.loads(path.read_bytes())
+        with warnings.catch_warnings():  # what Python finds odd in a damaged header, NumPy and PyTorch in old files
+            warnings.simplefilter("ignore")
+            return file_format.loads(path.read_bytes())
     except errors.WeightsError as error:
         raise errors.WeightsError(f"{path}: {error}") from None
     except Exception as error:  # Parsers of three libraries over foreign bytes: they raise nearly everything.
@@ -86,8 +90,25 @@ def _format(path: Path) -> _Format:
 
 def _load_npz(content: bytes) -> Arrays:
     _check_unpacked(content)
-    with np.load(io.BytesIO(content), allow_pickle=False) as loaded:
-        return {name: np.asarray(loaded[name]) for name in loaded.files}
+    arrays = {}
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        for member in archive.namelist():
+            name, npy = member.removesuffix(".npy"), io.BytesIO(archive.read(member))
+            _check_declared(name, npy)
+            arrays[name] = np.lib.format.read_array(npy, allow_pickle=False)
+    return arrays
+
+
+def _check_declared(name: str, npy: io.BytesIO) -> None:
+    """Raises unless an array has the bytes that its header declares, for which NumPy would take memory at once."""
+    version = np.lib.format.read_magic(npy)
+    if version not in _NPY_HEADERS:
+        raise errors.WeightsError(f"{name} has version {version} of NumPy's format; allowed: 1.0 or 2.0")
+    shape, _, dtype = _NPY_HEADERS[version](npy)
+    declared, given = math.prod(shape) * dtype.itemsize, npy.getbuffer().nbytes - npy.tell()
+    if min(shape, default=0) < 0 or declared != given:
+        raise errors.WeightsError(f"{name} has {given} bytes, where its shape {shape} and type {dtype} need {declared}")
+    npy.seek(0)
 
 
 def _dump_npz(arrays: Arrays) -> bytes:
@@ -141,6 +162,8 @@ def _reason(error: Exception) -> str:
     return f"{type(error).__name__}: {lines[0][:120]}"
 
 
+# The versions that hold arrays of numbers.
+_NPY_HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 _FORMATS = {
     ".npz": _Format(_load_npz, _dump_npz),
     ".safetensors": _Format(safetensors.numpy.load, safetensors.numpy.save),

@@ -41,10 +41,17 @@ class Networks(NamedTuple):
 
 def create_networks(config: ConfigDict) -> Networks:
     """Builds both networks."""
-    model = config.model
+    model, dtype = config.model, config.precision
     return Networks(
         networks.ConditionalGenerator(
-            model.width, model.num_blocks, model.upsample, model.skip, model.mask, model.condition
+            model.width,
+            model.num_blocks,
+            model.upsample,
+            model.skip,
+            model.mask,
+            model.condition,
+            model.remat,
+            dtype,
         ),
         networks.ConditionalDiscriminator(
             model.discriminator_width,
@@ -52,6 +59,7 @@ def create_networks(config: ConfigDict) -> Networks:
             len(config.data.attributes),
             model.match_head,
             model.discriminator_init,
+            dtype,
         ),
     )
 
@@ -127,7 +135,8 @@ def discriminator_loss(
     source, logits = apply("heads", features)
     real, fake = jnp.split(source, 2)
     share = blend[:, None, None, None]
-    critic = lambda x: apply("source_logits", apply("features", x))
+    exact = net.clone(dtype="float32")  # a slope's square does not bear rounding
+    critic = lambda x: exact.apply({"params": params}, x, method=lambda net, x: net.source_logits(net.features(x)))
     terms = {
         "adversarial": losses.wasserstein_discriminator_loss(real, fake),
         "gradient_penalty": losses.gradient_penalty(critic, share * images + (1 - share) * fakes),

@@ -36,11 +36,11 @@ class Networks(NamedTuple):
 
 def create_networks(config: ConfigDict) -> Networks:
     """Builds the three kinds of network."""
-    model = config.model
+    model, dtype = config.model, config.precision
     return Networks(
-        networks.ResnetGenerator(model.width, model.num_blocks, model.upsample, model.skip),
-        networks.PatchDiscriminator(model.discriminator_width, model.discriminator_layers),
-        networks.Siamese(model.siamese_width, tuple(model.siamese_strides), model.normalise, model.siamese_init),
+        networks.ResnetGenerator(model.width, model.num_blocks, model.upsample, model.skip, model.remat, dtype),
+        networks.PatchDiscriminator(model.discriminator_width, model.discriminator_layers, dtype),
+        networks.Siamese(model.siamese_width, tuple(model.siamese_strides), model.normalise, model.siamese_init, dtype),
     )
 
 
@@ -96,14 +96,17 @@ def generator_loss(
     translate = lambda direction, x: nets.generator.apply({"params": params[direction]}, x)
     judge = lambda domain, x: nets.discriminator.apply({"params": fixed[domain]}, x)
     fakes = {"b": translate("a2b", images["a"]), "a": translate("b2a", images["b"])}
-    back = {"a": translate("b2a", fakes["b"]), "b": translate("a2b", fakes["a"])}
+    second = {"a": fakes["b"], "b": fakes["a"]}
+    if weight.identity:
+        second = {d: jnp.concatenate([x, images[d]]) for d, x in second.items()}
+    made = {"a": translate("b2a", second["a"]), "b": translate("a2b", second["b"])}
+    size = images["a"].shape[0]
     terms = {
         "adversarial": sum(losses.lsgan_generator_loss(judge(d, fakes[d])) for d in "ab"),
-        "cycle": sum(losses.l1_loss(images[d], back[d]) for d in "ab"),
+        "cycle": sum(losses.l1_loss(images[d], made[d][:size]) for d in "ab"),
     }
     if weight.identity:
-        same = {"a": translate("b2a", images["a"]), "b": translate("a2b", images["b"])}
-        terms["identity"] = sum(losses.l1_loss(images[d], same[d]) for d in "ab")
+        terms["identity"] = sum(losses.l1_loss(images[d], made[d][size:]) for d in "ab")
     if self_supervised(config):
         terms |= siamese_terms.for_generators(nets.siamese, fixed["siamese"], images, fakes, keys, config)
     total = sum(weight[name] * term for name, term in terms.items())
@@ -133,9 +136,8 @@ def discriminator_loss(
     """
     nets = create_networks(config)
     judge = lambda domain, x: nets.discriminator.apply({"params": params[domain]}, x)
-    adversarial = {
-        f"adversarial_{d}": losses.lsgan_discriminator_loss(judge(d, images[d]), judge(d, shown[d])) for d in "ab"
-    }
+    judged = {d: jnp.split(judge(d, jnp.concatenate([images[d], shown[d]])), 2) for d in "ab"}
+    adversarial = {f"adversarial_{d}": losses.lsgan_discriminator_loss(*judged[d]) for d in "ab"}
     total = sum(adversarial.values())
     metrics, logged = {**adversarial, "adversarial": total}, {}
     if self_supervised(config):

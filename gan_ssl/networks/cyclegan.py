@@ -31,12 +31,16 @@ class ResnetGenerator(nn.Module):
         upsample: `transpose` (published), `resize` (bilinear, then a 3x3 convolution: no checkerboard) or `antialias`
             (as `resize`, and the downsamplings blur before they drop pixels).
         skip: whether the features of the encoder are concatenated at both upsampling stages (ours; not published).
+        remat: whether the residual blocks' inner features are computed again for the gradient instead of kept.
+        dtype: what is computed in; parameters, statistics of norms and the translations are float32.
     """
 
     width: int = 64
     num_blocks: int = 9
     upsample: str = "transpose"
     skip: bool = False
+    remat: bool = False
+    dtype: str = "float32"
 
     @nn.compact
     def __call__(self, images: jax.Array) -> jax.Array:
@@ -48,18 +52,19 @@ class ResnetGenerator(nn.Module):
         Returns:
             The translations, in the shape and range of the input.
         """
-        x = Conv(self.width, 7, padding=3, pad_mode="reflect", normed=True, name="conv_in")(images)
+        x = Conv(self.width, 7, padding=3, pad_mode="reflect", normed=True, name="conv_in")(images.astype(self.dtype))
         x = nn.relu(instance_norm(x))
         encoded = []
         for i in range(2):
             encoded.append(x)
             x = nn.relu(instance_norm(self._down(x, self.width * 2 ** (i + 1), f"down_{i}")))
+        block = nn.remat(ResidualBlock) if self.remat else ResidualBlock
         for i in range(self.num_blocks):
-            x = ResidualBlock(name=f"block_{i}")(x)
+            x = block(name=f"block_{i}")(x)
         for i in range(2):
             x = nn.relu(instance_norm(self._up(x, encoded.pop(), self.width * 2 ** (1 - i), f"up_{i}")))
         x = Conv(images.shape[-1], 7, padding=3, pad_mode="reflect", name="conv_out")(x)
-        return jnp.tanh(x)
+        return jnp.tanh(x.astype(jnp.float32))
 
     def _down(self, x: jax.Array, features: int, name: str) -> jax.Array:
         if self.upsample == "antialias":
@@ -84,10 +89,12 @@ class PatchDiscriminator(nn.Module):
     Attributes:
         width: channels of the first layer; doubled a layer, up to 8x.
         num_layers: stride-2 layers.
+        dtype: what is computed in; parameters, statistics of norms and the logits are float32.
     """
 
     width: int = 64
     num_layers: int = 3
+    dtype: str = "float32"
 
     @nn.compact
     def __call__(self, images: jax.Array) -> jax.Array:
@@ -99,10 +106,10 @@ class PatchDiscriminator(nn.Module):
         Returns:
             `[batch, h, w, 1]` logits, high where a patch looks real.
         """
-        x = nn.leaky_relu(Conv(self.width, 4, stride=2, padding=1, name="conv_0")(images), 0.2)
+        x = nn.leaky_relu(Conv(self.width, 4, stride=2, padding=1, name="conv_0")(images.astype(self.dtype)), 0.2)
         for i in range(1, self.num_layers + 1):
             features = self.width * min(2**i, 8)
             stride = 2 if i < self.num_layers else 1
             x = Conv(features, 4, stride=stride, padding=1, normed=True, name=f"conv_{i}")(x)
             x = nn.leaky_relu(instance_norm(x), 0.2)
-        return Conv(1, 4, padding=1, name="conv_out")(x)
+        return Conv(1, 4, padding=1, name="conv_out")(x).astype(jnp.float32)

@@ -5,12 +5,13 @@ Images are NHWC, kernels HWIO. Paddings and the transposed convolution follow Py
 
 import math
 from collections.abc import Callable
-from functools import partial
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax import lax
+
+from gan_ssl.networks.convolutions import convolve, convolve_transposed
 
 Initializer = Callable[..., jax.Array]
 _CHUNK = 2**16
@@ -53,103 +54,63 @@ def uniform_init(key: jax.Array, shape: tuple[int, ...], dtype=jnp.float32) -> j
     return (_draw(_uniform_chunk, key, shape) / math.sqrt(math.prod(shape[:-1]))).astype(dtype)
 
 
-def instance_norm(x: jax.Array) -> jax.Array:
-    """Normalises each image and channel over space, without affine parameters; statistics in float32.
+def instance_norm(x: jax.Array, scale: jax.Array | None = None, bias: jax.Array | None = None) -> jax.Array:
+    """Normalises each image and channel over space; statistics in float32.
 
     Args:
         x: `[batch, height, width, channels]`.
+        scale: `[batch, channels]` or `[1, channels]` float32 to multiply the result with; None for 1.
+        bias: of that shape, added then; None for 0.
 
     Returns:
-        The same shape and dtype, zero mean and unit variance (biased, epsilon 1e-5) over height and width.
+        The shape and dtype of `x`; before scale and bias of zero mean and unit variance (biased, epsilon 1e-5) over
+        height and width.
     """
+    shape = (x.shape[0], x.shape[-1])
+    fill = lambda value, default: jnp.full(shape, default) if value is None else jnp.broadcast_to(value, shape)
+    return _normalise(x, fill(scale, 1.0), fill(bias, 0.0))
+
+
+def _mean(x: jax.Array) -> jax.Array:
+    """Averages over space: `[batch, height, width, channels]` to `[batch, 1, 1, channels]`.
+
+    A CPU takes the product with a row of ones: 6 times as fast as XLA's sum (16x64x64x32), which is one thread's. The
+    barrier keeps XLA from making that sum of it.
+    """
+
+    def by_product(x):
+        batch, height, width, channels = x.shape
+        ones = lax.optimization_barrier(jnp.ones((batch, 1, height * width), x.dtype))
+        total = lax.dot_general(ones, x.reshape(batch, -1, channels), (((2,), (1,)), ((0,), (0,))))
+        return total[:, None] / (height * width)
+
+    return lax.platform_dependent(x, cpu=by_product, default=lambda x: jnp.mean(x, axis=(1, 2), keepdims=True))
+
+
+@jax.custom_vjp
+def _normalise(x: jax.Array, scale: jax.Array, bias: jax.Array) -> jax.Array:
+    """The norm with its gradient by hand, which needs two averages: with `_mean` 3 to 7 times as fast on a CPU."""
+    return _normalise_forward(x, scale, bias)[0]
+
+
+def _normalise_forward(x: jax.Array, scale: jax.Array, bias: jax.Array):
     y = x.astype(jnp.float32)
-    y = y - jnp.mean(y, axis=(1, 2), keepdims=True)
-    variance = jnp.mean(jnp.square(y), axis=(1, 2), keepdims=True)
-    return (y * lax.rsqrt(variance + NORM_EPSILON)).astype(x.dtype)
+    y = y - _mean(y)
+    inverse = lax.rsqrt(_mean(jnp.square(y)) + NORM_EPSILON)
+    y = y * inverse
+    return (y * scale[:, None, None] + bias[:, None, None]).astype(x.dtype), (y.astype(x.dtype), inverse, scale)
 
 
-def convolve(x: jax.Array, kernel: jax.Array, stride: int = 1, padding: int = 0) -> jax.Array:
-    """Cross-correlates NHWC images with an HWIO kernel, zeros around them, as PyTorch's `Conv2d`."""
-    if jax.default_backend() == "cpu" and stride == 1 and kernel.shape[0] == 7 and kernel.shape[-1] <= 4:
-        return _convolve_by_columns(x, kernel, padding)
-    return _plain_convolve(x, kernel, stride, padding)
+def _normalise_backward(saved: tuple[jax.Array, ...], cotangent: jax.Array):
+    y, inverse, scale = saved
+    dtype, y, cotangent = y.dtype, y.astype(jnp.float32), cotangent.astype(jnp.float32)
+    mean, along = _mean(cotangent), _mean(cotangent * y)
+    gradient = scale[:, None, None] * inverse * (cotangent - mean - y * along)
+    places = y.shape[1] * y.shape[2]
+    return gradient.astype(dtype), places * along[:, 0, 0], places * mean[:, 0, 0]
 
 
-def _plain_convolve(x: jax.Array, kernel: jax.Array, stride: int = 1, padding: int = 0) -> jax.Array:
-    pads = ((padding, padding), (padding, padding))
-    return lax.conv_general_dilated(x, kernel, (stride, stride), pads, dimension_numbers=("NHWC", "HWIO", "NHWC"))
-
-
-@partial(jax.custom_vjp, nondiff_argnums=(2,))
-def _convolve_by_columns(x: jax.Array, kernel: jax.Array, padding: int) -> jax.Array:
-    """A large kernel with few outputs: one product a kernel column as channels, which are then shifted and added.
-
-    XLA's own takes 6 times as long forward on a CPU (16x32x32x16 to 3); backward it is the faster one.
-    """
-    rows, columns, inputs, outputs = kernel.shape
-    x = jnp.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
-    y = _plain_convolve(x, kernel.transpose(0, 2, 1, 3).reshape(rows, 1, inputs, columns * outputs))
-    width = y.shape[2] - columns + 1
-    y = y.reshape(*y.shape[:3], columns, outputs)
-    return sum(y[:, :, j : j + width, j] for j in range(columns))
-
-
-def _columns_forward(x: jax.Array, kernel: jax.Array, padding: int):
-    return _convolve_by_columns(x, kernel, padding), (x, kernel)
-
-
-def _columns_backward(padding: int, saved: tuple[jax.Array, jax.Array], cotangent: jax.Array):
-    return jax.vjp(lambda x, kernel: _plain_convolve(x, kernel, 1, padding), *saved)[1](cotangent)
-
-
-_convolve_by_columns.defvjp(_columns_forward, _columns_backward)
-
-
-def halve_by_patches(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """A 4x4 convolution with stride 2 and padding 1 as patches times a matrix, for sides that are even.
-
-    A gradient penalty differentiates its discriminator twice, which takes XLA's own convolutions 5 times as long on a
-    CPU; in all else the two are level.
-    """
-    batch, height, width, inputs = x.shape
-    rows, columns = height // 2, width // 2
-    x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
-    # 2x2 pixels side by side in one place, of which a patch holds 2x2.
-    x = x.reshape(batch, rows + 1, 2, columns + 1, 2, inputs).transpose(0, 1, 3, 2, 4, 5)
-    x = x.reshape(batch, rows + 1, columns + 1, 4 * inputs)
-    patches = [x[:, i : i + rows, j : j + columns] for i in range(2) for j in range(2)]
-    kernel = kernel.reshape(2, 2, 2, 2, inputs, -1).transpose(0, 2, 1, 3, 4, 5)
-    return jnp.concatenate(patches, axis=-1) @ kernel.reshape(16 * inputs, -1)
-
-
-def convolve_transposed(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """PyTorch's `ConvTranspose2d(stride=2, padding=1)` to exactly twice the size, for kernels of side 3 or 4.
-
-    Each output phase is a stride-1 convolution; all four run as one, followed by a depth-to-space. XLA's own weight
-    gradient of a dilated convolution is some fifty times slower on a CPU.
-
-    Args:
-        x: `[batch, height, width, in]`.
-        kernel: `[k, k, in, out]`, k in (3, 4), as the transposed kernel: tap (i, j) of input (y, x) lands on output
-            (2y + i - 1, 2x + j - 1).
-
-    Returns:
-        `[batch, 2 height, 2 width, out]`.
-    """
-    side, _, inputs, outputs = kernel.shape
-    low, taps = side - 3, side - 1  # input rows before its own that an output row sees, and rows in all
-    # Kernel index that carries input row y + tap - low to output row 2y + phase.
-    rows = [(phase, tap, phase + 1 - 2 * (tap - low)) for phase in range(2) for tap in range(taps)]
-    rows = [row for row in rows if 0 <= row[2] < side]
-    phases = jnp.zeros((taps, taps, inputs, 2, 2, outputs), kernel.dtype)
-    for p, t, i in rows:
-        for q, s, j in rows:
-            phases = phases.at[t, s, :, p, q].set(kernel[i, j])
-    pads = (low, taps - 1 - low)
-    y = convolve(jnp.pad(x, ((0, 0), pads, pads, (0, 0))), phases.reshape(taps, taps, inputs, 4 * outputs))
-    batch, height, width, _ = x.shape
-    y = y.reshape(batch, height, width, 2, 2, outputs).transpose(0, 1, 3, 2, 4, 5)
-    return y.reshape(batch, 2 * height, 2 * width, outputs)
+_normalise.defvjp(_normalise_forward, _normalise_backward)
 
 
 def upsample_bilinear(x: jax.Array) -> jax.Array:
@@ -197,7 +158,6 @@ class Conv(nn.Module):
             it, but gets no gradient: the true one is 0, and Adam would turn its rounding noise into steps.
         planes: last input channels that are constant over space, a norm following. What the kernel's middle makes of
             them is constant and removed by the norm, so the middle gets no gradient either; they act by the border.
-        patches: whether a CPU multiplies patches with a matrix, see `halve_by_patches`.
         kernel_init: initialiser of the kernel.
     """
 
@@ -209,7 +169,6 @@ class Conv(nn.Module):
     use_bias: bool = True
     normed: bool = False
     planes: int = 0
-    patches: bool = False
     kernel_init: Initializer = normal_init()
 
     @nn.compact
@@ -221,8 +180,6 @@ class Conv(nn.Module):
             middle = (self.kernel // 2, self.kernel // 2, slice(x.shape[-1] - self.planes, None))
             kernel = kernel.at[middle].set(lax.stop_gradient(kernel[middle]))
         padding = self.padding
-        if self.patches and jax.default_backend() == "cpu":
-            return add_bias(self, halve_by_patches(x, kernel.astype(x.dtype)))
         if self.pad_mode == "reflect" and padding:
             x = jnp.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0)), mode="reflect")
             padding = 0
@@ -268,7 +225,7 @@ class AffineInstanceNorm(nn.Module):
             shape = (labels.shape[-1], channels)
             scale = scale + labels @ self.param("label_scale", nn.initializers.zeros, shape, jnp.float32)
             bias = bias + labels @ self.param("label_bias", nn.initializers.zeros, shape, jnp.float32)
-        return instance_norm(x) * scale.astype(x.dtype)[:, None, None] + bias.astype(x.dtype)[:, None, None]
+        return instance_norm(x, scale, bias)
 
 
 class WholeMap(nn.Module):

@@ -50,12 +50,14 @@ class Siamese(nn.Module):
         normalise: of the content map, see `normalise_map`.
         kernel_init: `normal` (N(0, 0.02), published) or `kaiming` (features that start at unit scale, which the twin
             task needs).
+        dtype: what is computed in; parameters, statistics of norms and all that is returned are float32.
     """
 
     width: int = 64
     strides: Sequence[int] = (2, 2, 2)
     normalise: str = "none"
     kernel_init: str = "normal"
+    dtype: str = "float32"
 
     def setup(self):
         init = kaiming_init if self.kernel_init == "kaiming" else normal_init()
@@ -78,21 +80,21 @@ class Siamese(nn.Module):
         Returns:
             Two arrays `[batch, h, w, 8 * self.width]`.
         """
-        x = patches
+        x = patches.astype(self.dtype)
         for layer in self.trunk:
             x = nn.leaky_relu(instance_norm(layer(x)), 0.2)
-        return self.content(x), self.domain(x)
+        return self.content(x).astype(jnp.float32), self.domain(x).astype(jnp.float32)
 
     def content_map(self, content: jax.Array, size: tuple[int, int]) -> jax.Array:
         """Turns content features into an attention map `[batch, *size]` of the patch's size, normalised."""
         attention = self.attend(content)[..., 0]
         resized = jax.image.resize(attention, (attention.shape[0], *size), "bilinear")
-        return normalise_map(resized.astype(jnp.float32), self.normalise)
+        return normalise_map(resized, self.normalise)
 
     def domain_logits(self, first: jax.Array, second: jax.Array) -> jax.Array:
         """Classifies pairs of domain features: logits `[batch, 3]` for both of a, both of b, one of each."""
         pair = jnp.concatenate([first, second], axis=-1)
-        return self.classify(jnp.mean(pair.astype(jnp.float32), axis=(1, 2)))
+        return self.classify(jnp.mean(pair, axis=(1, 2)))
 
     def __call__(self, first: jax.Array, second: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
         """Compares pairs of patches.

@@ -38,6 +38,8 @@ class ConditionalGenerator(nn.Module):
         condition: how labels enter. `planes` (published): beside the image; what the first layer makes of a constant
             plane is constant but for the border, and its norm removes it. `norms` (ours): they shift the scale and
             bias of all norms as well.
+        remat: whether the residual blocks' inner features are computed again for the gradient instead of kept.
+        dtype: what is computed in; parameters, statistics of norms and the translations are float32.
     """
 
     width: int = 64
@@ -46,6 +48,8 @@ class ConditionalGenerator(nn.Module):
     skip: bool = False
     mask: bool = False
     condition: str = "planes"
+    remat: bool = False
+    dtype: str = "float32"
 
     @nn.compact
     def __call__(self, images: jax.Array, labels: jax.Array) -> jax.Array:
@@ -58,22 +62,24 @@ class ConditionalGenerator(nn.Module):
         Returns:
             The translations, in the shape and range of the images.
         """
-        planes = labels.shape[-1]
-        tiled = jnp.broadcast_to(labels.astype(images.dtype)[:, None, None], (*images.shape[:3], planes))
-        x = jnp.concatenate([images, tiled], axis=-1)
+        planes, labels = labels.shape[-1], labels.astype(self.dtype)
+        tiled = jnp.broadcast_to(labels[:, None, None], (*images.shape[:3], planes))
+        x = jnp.concatenate([images.astype(self.dtype), tiled], axis=-1)
         x = Conv(self.width, 7, padding=3, use_bias=False, planes=planes, kernel_init=uniform_init, name="conv_in")(x)
-        shift = labels.astype(images.dtype) if self.condition == "norms" else None
+        shift = labels.astype(jnp.float32) if self.condition == "norms" else None
         x = self._normed(x, "norm_in", shift)
         encoded = []
         for i in range(2):
             encoded.append(x)
             x = self._normed(self._down(x, self.width * 2 ** (i + 1), f"down_{i}"), f"down_norm_{i}", shift)
+        block = nn.remat(AffineResidualBlock) if self.remat else AffineResidualBlock
         for i in range(self.num_blocks):
-            x = AffineResidualBlock(name=f"block_{i}")(x, shift)
+            x = block(name=f"block_{i}")(x, shift)
         for i in range(2):
             x = self._normed(self._up(x, encoded.pop(), self.width * 2 ** (1 - i), f"up_{i}"), f"up_norm_{i}", shift)
         channels = images.shape[-1]
         x = Conv(channels + self.mask, 7, padding=3, use_bias=False, kernel_init=uniform_init, name="conv_out")(x)
+        x = x.astype(jnp.float32)
         colours = jnp.tanh(x[..., :channels])
         if not self.mask:
             return colours
@@ -114,6 +120,7 @@ class ConditionalDiscriminator(nn.Module):
             `compare` (ours) maps the product and the absolute difference of the features, which sees an interaction.
         trunk_init: `uniform` (published; a fifth of the signal is left behind four layers, and learning starts late) or
             `kaiming` (ours).
+        dtype: what is computed in; parameters and all logits are float32.
     """
 
     width: int = 64
@@ -121,12 +128,11 @@ class ConditionalDiscriminator(nn.Module):
     num_labels: int = 5
     match_head: str = "concat"
     trunk_init: str = "uniform"
+    dtype: str = "float32"
 
     def setup(self):
         init = {"uniform": uniform_init, "kaiming": layers.kaiming_init}[self.trunk_init]
-        conv = lambda i: Conv(
-            self.width * 2**i, 4, stride=2, padding=1, patches=True, kernel_init=init, name=f"conv_{i}"
-        )
+        conv = lambda i: Conv(self.width * 2**i, 4, stride=2, padding=1, kernel_init=init, name=f"conv_{i}")
         self.convs = [conv(i) for i in range(self.num_layers)]
         self.source = Conv(1, 3, padding=1, use_bias=False, kernel_init=uniform_init)
         self.label = WholeMap(self.num_labels)
@@ -148,24 +154,26 @@ class ConditionalDiscriminator(nn.Module):
 
     def features(self, images: jax.Array) -> jax.Array:
         """Runs the trunk: `[batch, h, w, width * 2 ** (num_layers - 1)]`, which all heads share."""
-        x = images
+        x = images.astype(self.dtype)
         for conv in self.convs:
             x = nn.leaky_relu(conv(x), 0.01)
         return x
 
     def heads(self, features: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Returns source and label logits of features."""
-        return self.source_logits(features), self.label(features)
+        return self.source_logits(features), self.label(features).astype(jnp.float32)
 
     def source_logits(self, features: jax.Array) -> jax.Array:
         """Returns source logits `[batch, h, w, 1]` of features."""
-        return self.source(features)
+        return self.source(features).astype(jnp.float32)
 
     def match_features(self, first: jax.Array, second: jax.Array) -> jax.Array:
         """Returns `[pairs, 2]` logits of two batches of features; logit 1: the same labels."""
         if self.match_head == "compare":
-            return self.match_map(jnp.concatenate([first * second, jnp.abs(first - second)], axis=-1))
-        return self.match_map(jnp.concatenate([first, second], axis=-1))
+            pair = jnp.concatenate([first * second, jnp.abs(first - second)], axis=-1)
+        else:
+            pair = jnp.concatenate([first, second], axis=-1)
+        return self.match_map(pair).astype(jnp.float32)
 
     def match(self, first: jax.Array, second: jax.Array) -> jax.Array:
         """Returns `[pairs, 2]` logits of two batches of images; logit 1: the same labels."""

@@ -1,9 +1,9 @@
 """Checkpoints by Orbax: saved whole or not at all, and read only where their bits are what was saved."""
 
 import contextlib
-import hashlib
+import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -16,10 +16,12 @@ from ml_collections import ConfigDict
 
 from gan_ssl import errors
 from gan_ssl.methods.state import GanState
-from gan_ssl.training.workdir import read_config, write_config, writing
+from gan_ssl.training import digests, hosts, parallel
+from gan_ssl.training.quiet import quietly
+from gan_ssl.training.workdir import locate, move_folder, read_config, write_config, writing
 
-# The arrangement of a checkpoint's files and arrays; raised whenever an older one can no longer be read.
-LAYOUT = 1
+# The arrangement of a checkpoint's files and arrays. Layout 1 had another checksum of `places`, and is still read.
+LAYOUT = 2
 
 
 class Loaded(NamedTuple):
@@ -31,11 +33,14 @@ class Loaded(NamedTuple):
 
 
 class Checkpointer:
-    """Saves and restores a run in `workdir/checkpoints`, asynchronously; the newest `keep` are kept."""
+    """Saves and restores a run in `workdir/checkpoints`, asynchronously; the newest `keep` are kept.
 
-    def __init__(self, workdir: str, keep: int = 1):
-        self._workdir = workdir
-        self._directory = epath.Path(workdir).resolve() / "checkpoints"
+    With `devices` all processes that have some of these do everything here together, each with its own `places`.
+    """
+
+    def __init__(self, workdir: str, keep: int = 1, devices: Sequence[jax.Device] = ()):
+        self._workdir, self._devices = workdir, devices
+        self._directory = locate(workdir) / "checkpoints"
         with writing(workdir):
             self._directory.mkdir(parents=True, exist_ok=True)
         self._keep = keep
@@ -53,10 +58,23 @@ class Checkpointer:
         if step in self._manager.all_steps():
             return
         tree = serialization.to_state_dict(state)
-        record = {"layout": LAYOUT, "sha256": digest(tree), "positions": dict(positions)}
+        record = {
+            "layout": LAYOUT,
+            "sha256": digests.join(tree, self._gather(digests.hash_places(tree))),
+            "positions": dict(positions),
+        }
+        if self._together:  # Orbax writes arrays of NumPy once, those of several processes in parts
+            tree["places"] = parallel.whole_places(tree["places"], self._devices)
         items = ocp.args.Composite(state=ocp.args.StandardSave(tree), record=ocp.args.JsonSave(record))
         with _saving(self._workdir):
             self._manager.save(step, args=items, force=True)
+
+    @property
+    def _together(self) -> bool:
+        return any(device.process_index != jax.process_index() for device in self._devices)
+
+    def _gather(self, value: Any) -> list[Any]:
+        return hosts.gather(value) if self._together else [value]
 
     def restore(self, state: GanState) -> tuple[GanState, dict[str, int]] | None:
         """Restores the newest whole checkpoint into the shape of `state`; None where there is none at all.
@@ -64,23 +82,34 @@ class Checkpointer:
         Newer ones that are damaged are told and moved to `workdir/damaged`, so that their steps can be saved again.
 
         Raises:
-            CheckpointError: all are damaged, or written in another layout.
+            CheckpointError: all are damaged, or written in another layout, or the processes see different ones.
         """
-        found = _newest_whole(self._directory, None)
+        steps, *others = self._gather(_steps(self._directory))
+        if any(other != steps for other in others):
+            raise errors.CheckpointError(
+                f"--workdir is {self._workdir}, where the hosts see different checkpoints: {steps}, {others}; allowed: "
+                "a folder that all hosts share"
+            )
+        sharding = parallel.places_sharding(self._devices) if self._together else None
+        found = _newest_whole(self._directory, steps, sharding, self._gather)
         if found is None:
             return None
         step, tree, record = found
-        damaged = [s for s in _steps(self._directory) if s > step]
+        damaged = [s for s in steps if s > step]
         if damaged:
             self._manager.close()
-            with writing(self._workdir):
-                aside = self._directory.parent / "damaged"
-                aside.mkdir(exist_ok=True)
-                for name in map(str, damaged):
-                    (self._directory / name).rename(aside / f"{name}_{time.time_ns()}")
+            if hosts.is_first():
+                self._move_aside(damaged)
+            self._gather("moved")
             self._manager = self._open()  # it lists the steps when it is opened
         logging.info("resumed from step %d", step)
         return serialization.from_state_dict(state, tree), record["positions"]
+
+    def _move_aside(self, steps: Sequence[int]) -> None:
+        with writing(self._workdir):
+            for name in map(str, steps):
+                aside = self._directory.parent / "damaged" / f"{name}_{time.time_ns()}"
+                move_folder(self._directory / name, aside)
 
     def close(self) -> None:
         """Waits until all is written.
@@ -91,16 +120,6 @@ class Checkpointer:
         with _saving(self._workdir):
             self._manager.wait_until_finished()
             self._manager.close()
-
-
-def digest(tree: Any) -> str:
-    """Returns the SHA-256 of a tree of arrays: of names, types, shapes and bits."""
-    sha = hashlib.sha256()
-    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
-        array = np.ascontiguousarray(leaf)
-        sha.update(f"{jax.tree_util.keystr(path)} {array.dtype} {np.shape(leaf)}".encode())
-        sha.update(array.view(np.uint8).data if array.size else b"")
-    return sha.hexdigest()
 
 
 @contextlib.contextmanager
@@ -116,49 +135,93 @@ def _saving(workdir: str):
 
 
 def _steps(directory: epath.Path) -> list[int]:
-    return sorted(int(p.name) for p in directory.iterdir() if p.name.isdigit())
+    if not directory.exists() or os.path.isfile(directory):  # in a bucket an empty folder does not exist
+        return []
+    return sorted(int(p.name) for p in directory.iterdir() if p.name.isascii() and p.name.isdigit())
 
 
-def _newest_whole(directory: epath.Path, step: int | None) -> tuple[int, dict[str, Any], dict[str, Any]] | None:
-    """Reads the newest checkpoint whose bits are those that were written, or that of `step`; tells what it passes over.
+def _newest_whole(
+    directory: epath.Path,
+    steps: Sequence[int],
+    sharding: jax.sharding.Sharding | None = None,
+    gather: Callable[[Any], list[Any]] = lambda value: [value],
+) -> tuple[int, dict[str, Any], dict[str, Any]] | None:
+    """Reads the newest of these checkpoints whose bits are those that were written; tells what it passes over.
+
+    Args:
+        directory: of the checkpoints.
+        steps: to choose from, in ascending order.
+        sharding: of `places`, where several processes read.
+        gather: gives all what each found, so that all take the same.
 
     Raises:
         CheckpointError: there are some, but none of these is whole.
     """
     faults = []
-    for candidate in reversed(_steps(directory)) if step is None else [step]:
+    for step in reversed(steps):
+        path, tree, record, fault = directory / str(step), {}, {}, ""
         try:
-            return candidate, *_read_whole(directory / str(candidate))
+            tree, record = _read(path, sharding)
         except errors.CheckpointError as error:
-            faults.append(str(error))
-            logging.warning("checkpoint passed over: %s", error)
+            fault = str(error)
+        found = gather([fault, digests.hash_places(tree)])
+        fault = next((f for f, _ in found if f), "")
+        if not fault and record["sha256"] != (
+            digests.join(tree, [hashes for _, hashes in found]) if record["layout"] > 1 else digests.of_layout_1(tree)
+        ):
+            fault = f"{path} is damaged: its bits are not those that were saved"
+        if not fault:
+            return step, tree, record
+        faults.append(fault)
+        logging.warning("checkpoint passed over: %s", fault)
     if faults:
         raise errors.CheckpointError(f"no checkpoint can be used: {'; '.join(faults)}")
     return None
 
 
-def _read_whole(path: epath.Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Reads state and record of one checkpoint; raises CheckpointError unless both are what was written."""
+@quietly()
+def _read(path: epath.Path, sharding: jax.sharding.Sharding | None) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Reads state and record of one checkpoint; raises CheckpointError where they cannot be read.
+
+    The handlers are used bare: Orbax's checkpointers would wait for the other processes, one of which may fail here.
+    """
     if not (path / "record").exists():
-        raise errors.CheckpointError(f"{path} has no record: damaged, or written before layout {LAYOUT}")
+        raise errors.CheckpointError(f"{path} has no record: damaged, or written before layout 1")
+    readers = ocp.JsonCheckpointHandler(), ocp.PyTreeCheckpointHandler()
     try:
-        with ocp.Checkpointer(ocp.JsonCheckpointHandler()) as reader:
-            record = reader.restore(path / "record")
-        if record["layout"] != LAYOUT:
-            raise errors.CheckpointError(
-                f"{path} has layout {record['layout']}; allowed: {LAYOUT}, so use the version of gan_ssl that "
-                "versions.json names"
-            )
-        with ocp.Checkpointer(ocp.StandardCheckpointHandler()) as reader:
-            tree = jax.tree.map(np.asarray, reader.restore(path / "state"))
+        record = readers[0].restore(path / "record", args=ocp.args.JsonRestore())
+        _check_layout(path, record["layout"], alone=sharding is None)
+        record = {name: record[name] for name in ("layout", "sha256", "positions")}
+        # What lies on which devices was true of the processes that wrote: the reader says what it wants.
+        host = lambda leaf: ocp.RestoreArgs(restore_type=np.ndarray)
+        shared = lambda leaf: ocp.ArrayRestoreArgs(sharding=sharding, global_shape=leaf.shape, dtype=leaf.dtype)
+        wanted = {
+            name: jax.tree.map(shared if sharding and name == "places" else host, subtree)
+            for name, subtree in readers[1].metadata(path / "state").tree.items()
+        }
+        tree = readers[1].restore(path / "state", args=ocp.args.PyTreeRestore(restore_args=wanted))
+        if sharding:
+            tree["places"] = parallel.own_places(tree.get("places", {}))
     except errors.CheckpointError:
         raise
     except Exception as error:  # whatever the storage finds wrong with a file
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise errors.CheckpointError(f"{path} is damaged: {reason[:200]}") from None
-    if digest(tree) != record["sha256"]:
-        raise errors.CheckpointError(f"{path} is damaged: its bits are not those that were saved")
-    return tree, record
+    finally:
+        for reader in readers:
+            reader.close()
+    return jax.tree.map(np.asarray, tree), record
+
+
+def _check_layout(path: epath.Path, layout: int, alone: bool) -> None:
+    if layout not in (1, LAYOUT):
+        raise errors.CheckpointError(
+            f"{path} has layout {layout}; allowed: 1, {LAYOUT}, so use the version of gan_ssl that versions.json names"
+        )
+    if layout == 1 and not alone:
+        raise errors.CheckpointError(
+            f"{path} has layout 1; allowed: {LAYOUT}, so go on in one process until it has saved again"
+        )
 
 
 def load(workdir: str, step: int | None = None) -> Loaded:
@@ -175,14 +238,14 @@ def load(workdir: str, step: int | None = None) -> Loaded:
         CheckpointError: there is no run, no such checkpoint, or none that is whole.
     """
     config = read_config(workdir)
-    root = epath.Path(workdir).resolve() / "checkpoints"
+    root = locate(workdir) / "checkpoints"
     if config is None or not root.exists():
         raise errors.CheckpointError(f"{workdir} holds no run: config.json or checkpoints/ is missing")
     steps = _steps(root)
     if not steps or (step is not None and step not in steps):
         wanted = "any" if step is None else f"step {step}"
         raise errors.CheckpointError(f"{workdir} has no checkpoint of {wanted}; there are: {steps or 'none'}")
-    step, tree, _ = _newest_whole(root, step)
+    step, tree, _ = _newest_whole(root, steps if step is None else [step])
     generator = tree.get("averaged") or tree["generator"]["params"]
     return Loaded(config, step, {"generator": generator, "discriminator": tree["discriminator"]["params"]})
 
@@ -202,9 +265,9 @@ def save_weights(workdir: str, config: ConfigDict, params: Mapping[str, Any]) ->
         raise errors.CheckpointError(f"{workdir} already holds a run; name another folder")
     write_config(workdir, config)
     tree = {name: {"params": params[name]} for name in ("generator", "discriminator")}
-    record = {"layout": LAYOUT, "sha256": digest(tree), "positions": {}}
+    record = {"layout": LAYOUT, "sha256": digests.digest(tree), "positions": {}}
     items = ocp.args.Composite(state=ocp.args.StandardSave(tree), record=ocp.args.JsonSave(record))
-    with ocp.CheckpointManager(epath.Path(workdir).resolve() / "checkpoints") as manager:
+    with ocp.CheckpointManager(locate(workdir) / "checkpoints") as manager:
         manager.save(0, args=items)
         manager.wait_until_finished()
 

@@ -1,7 +1,6 @@
 """The training loop, the same for every method."""
 
 import contextlib
-import time
 from collections.abc import Iterator
 
 import jax
@@ -12,11 +11,12 @@ from ml_collections import ConfigDict
 from gan_ssl import config as configs
 from gan_ssl import data, errors, methods, plots
 from gan_ssl.methods.state import GanState
-from gan_ssl.training import compilation, parallel
+from gan_ssl.training import calls, compilation, hosts, parallel
 from gan_ssl.training.checkpoints import Checkpointer, initialise_from
-from gan_ssl.training.metrics import MetricWriter, Progress, RunningMetrics
-from gan_ssl.training.stopping import StopRequest, alone_in, listening
-from gan_ssl.training.workdir import check_resumable, make_workdir, write_config
+from gan_ssl.training.locks import alone_in
+from gan_ssl.training.metrics import Clock, MetricWriter, Progress, RunningMetrics
+from gan_ssl.training.stopping import StopRequest, listening
+from gan_ssl.training.workdir import check_resumable, in_bucket, locate, make_workdir, write_config
 
 _SAMPLES = 6  # rows of a picture
 
@@ -57,24 +57,40 @@ def train_and_evaluate(config: ConfigDict, workdir: str) -> GanState:
     check_resumable(workdir, config)
     compilation.enable_cache()
     devices = parallel.choose_devices(config.batch_size, config.num_devices)
+    first = hosts.is_first()
     with contextlib.ExitStack() as stack:
         stop = stack.enter_context(listening())
-        make_workdir(workdir)
-        stack.enter_context(alone_in(workdir))
-        checkpointer = stack.enter_context(contextlib.closing(Checkpointer(workdir, config.keep_checkpoints)))
+        if first:
+            make_workdir(workdir)
+            stack.enter_context(alone_in(workdir))
+        _check_shared(workdir)
+        checkpointer = stack.enter_context(contextlib.closing(Checkpointer(workdir, config.keep_checkpoints, devices)))
         state, positions = _start(config, checkpointer)
         streams = stack.enter_context(contextlib.closing(_Streams(config, positions)))
-        write_config(workdir, config)  # not before the data are open: settings that cannot run would claim the folder
-        writer = stack.enter_context(contextlib.closing(MetricWriter(workdir, int(state.step))))
+        writer = None
+        if first:  # not before the data are open: settings that cannot run would claim the folder
+            write_config(workdir, config)
+            writer = stack.enter_context(contextlib.closing(MetricWriter(workdir, int(state.step))))
         state = _train(config, state, devices, streams, writer, checkpointer, stop)
     if state.step < config.num_steps:
-        raise errors.Interrupted(f"{stop.signal}: stopped and saved at step {int(state.step)}; start again to go on")
+        why = stop.signal or "a signal to another host"
+        raise errors.Interrupted(f"{why}: stopped and saved at step {int(state.step)}; start again to go on")
     return state
 
 
+def _check_shared(workdir: str) -> None:
+    """Waits until process 0 has made the work directory, and checks that this process sees it."""
+    hosts.gather("made")
+    if not in_bucket(workdir) and not locate(workdir).exists():
+        raise errors.ConfigError(
+            f"--workdir is {workdir}, which process 0 has made and this host does not see; allowed: "
+            "a folder that all hosts share"
+        )
+
+
 def _start(config: ConfigDict, checkpointer: Checkpointer) -> tuple[GanState, dict[str, int]]:
-    """Returns the state and stream positions to go on from."""
-    state = create_train_state(config)
+    """Returns the state, with this process's share of `places`, and the stream positions to go on from."""
+    state = parallel.own_share(create_train_state(config))
     restored = checkpointer.restore(state)
     if restored is None:
         return state, {}
@@ -86,7 +102,7 @@ def _start(config: ConfigDict, checkpointer: Checkpointer) -> tuple[GanState, di
 
 
 class _Streams:
-    """The data streams of a run, their positions and the time spent waiting for them."""
+    """The data streams of a run and their positions."""
 
     def __init__(self, config: ConfigDict, positions: dict[str, int]):
         self._names = methods.get(config.method).streams(config)
@@ -95,14 +111,11 @@ class _Streams:
         self._iterators: dict[str, Iterator] = {
             name: data.make_stream(config, name, position=at, shard=shard) for name, at in self.positions.items()
         }
-        self.waited = 0.0
 
     def next(self, kind: str) -> dict[str, np.ndarray]:
         """Returns the next batch for a kind of step."""
-        began = time.monotonic()
         batch = next(self._iterators[self._names[kind]])
         self.positions[self._names[kind]] += 1
-        self.waited += time.monotonic() - began
         return batch
 
     def close(self) -> None:
@@ -116,41 +129,46 @@ def _train(
     state: GanState,
     devices: list[jax.Device],
     streams: _Streams,
-    writer: MetricWriter,
+    writer: MetricWriter | None,
     checkpointer: Checkpointer,
     stop: StopRequest,
 ) -> GanState:
     """Steps from the given state to the last; writes metrics, pictures and checkpoints at their cadence."""
-    method, start = methods.get(config.method), int(state.step)
-    steps = {kind: parallel.compile_step(f, devices) for kind, f in method.make_train_steps(config).items()}
-    sample = _sampler(config)
-    running, progress = RunningMetrics(), Progress(start, config.num_steps, method.PROGRESS)
-    sharded, metrics, began = parallel.shard_state(state, devices), None, time.monotonic()
+    method, start, count = methods.get(config.method), int(state.step), config.steps_per_call
+    calls.check(config, start, devices[0].platform)
+    runner = parallel.Runner(method.make_train_steps(config), devices)
+    sample = _sampler(config) if writer else None
+    running, progress, clock = RunningMetrics(), Progress(start, config.num_steps, method.PROGRESS), Clock()
+    sharded, metrics = parallel.shard_state(state, devices), None
     logging.info("training %s to step %d on %d %s", config.method, config.num_steps, len(devices), devices[0].platform)
-    for step in range(start + 1, config.num_steps + 1):
-        kind = method.step_kind(config, step - 1)
-        batch = parallel.shard_batch(streams.next(kind), devices)
-        jax.block_until_ready(metrics)  # at most one step ahead of the device
-        sharded, metrics = steps[kind](sharded, batch)
-        if step == start + 1:
+    for step in range(start + count, config.num_steps + 1, count):
+        kinds = [method.step_kind(config, s) for s in range(step - count, step)]
+        with clock.measuring("data_wait"):
+            batches = [streams.next(kind) for kind in kinds]
+        batch = runner.place(kinds, batches)
+        runner.wait(metrics)  # at most one call ahead of the devices
+        sharded, metrics = runner(kinds, sharded, batch, bool(stop.signal))
+        if step == start + count:
             jax.block_until_ready(metrics)
-            logging.info("first step after %.0f s (compilation)", time.monotonic() - began)
-            began, streams.waited = time.monotonic(), 0.0
-        running.add(step, metrics)
-        progress.step()
-        last = step == config.num_steps or bool(stop.signal)
+            logging.info("first step after %.0f s (compilation)", clock.restart())
+        running.add(step - count + 1, metrics)
+        progress.step(count)
+        last = step == config.num_steps or runner.stops(bool(stop.signal))
         saving = last or step % config.checkpoint_steps == 0
         if saving or step % config.log_steps == 0:
-            scalars = running.flush() | {"train/data_wait": streams.waited / (time.monotonic() - began)}
-            writer.write(step, scalars)
+            scalars = running.flush() | clock.shares()
+            if writer:
+                writer.write(step, scalars)
             progress.report(step, scalars)
-        sampling = config.sample_steps and (last or step % config.sample_steps == 0)
-        if sampling or saving:
-            state = parallel.gather_state(sharded)
-        if sampling:
-            writer.picture(step, sample(state))
+        if config.sample_steps and (last or step % config.sample_steps == 0) and writer:
+            writer.picture(step, sample(parallel.gather_state(sharded)))
         if saving:
-            checkpointer.save(step, state, streams.positions)
+            jax.block_until_ready(sharded)  # what is left of the step is no cost of saving
+            with clock.measuring("save"):
+                state = parallel.gather_state(sharded)
+                if writer:
+                    writer.flush()
+                checkpointer.save(step, state, streams.positions)
         if last:
             break
     progress.close()
@@ -166,7 +184,7 @@ def _sampler(config: ConfigDict):
     batch = data.examples(config, stream, _SAMPLES)
     sample, captions = method.make_sample(config), []
 
-    @jax.jit
+    @compilation.jit
     def made_in_order(params, batch):  # a program returns dicts sorted by key
         made = sample(params, batch)
         captions[:] = made

@@ -1,18 +1,17 @@
-"""Ends of a run that nobody planned: signals, and a second run in the same work directory."""
+"""Ends of a run that nobody planned: signals."""
 
 import contextlib
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 
-import filelock
 from absl import logging
-from etils import epath
-
-from gan_ssl import errors
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
+# Launchers and terminals signal a process and its group: what comes so soon again is the same request.
+_SAME_S = 0.5
 
 
 class StopRequest:
@@ -24,10 +23,14 @@ class StopRequest:
 
     def __init__(self):
         self.signal = ""
+        self._since = 0.0
 
     def _receive(self, number: int, frame) -> None:
         if self.signal:  # the second one: at once, with the code that a shell gives to a killed process
+            if time.monotonic() - self._since < _SAME_S:
+                return
             os._exit(128 + number)
+        self._since = time.monotonic()
         self.signal = signal.Signals(number).name
         logging.warning("%s: stopping after this step and saving; a second signal stops at once", self.signal)
 
@@ -45,25 +48,3 @@ def listening() -> Iterator[StopRequest]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-@contextlib.contextmanager
-def alone_in(workdir: str) -> Iterator[None]:
-    """Holds the lock of a work directory, which dies with its process. Object stores have none, and are not locked.
-
-    Raises:
-        TrainingError: another run holds it.
-    """
-    if "://" in str(workdir):
-        yield
-        return
-    path = epath.Path(workdir).resolve() / ".lock"
-    try:
-        lock = filelock.FileLock(path, timeout=0)
-        lock.acquire()
-    except filelock.Timeout:
-        raise errors.TrainingError(f"another run is training in {workdir} (it holds {path})") from None
-    try:
-        yield
-    finally:
-        lock.release()

@@ -7,7 +7,6 @@ checkpoint is being written. Ends with 0 if every array and every line of metric
 """
 
 import argparse
-import json
 import random
 import signal
 import subprocess
@@ -16,46 +15,31 @@ import tempfile
 import time
 from pathlib import Path
 
-import numpy as np
+from tests.drills import common
 
-ROOT = Path(__file__).resolve().parents[2]
-METHODS = ("op_gan", "match_gan")
 _CHILD = "from tests.drills import kill; import sys; kill.train(*sys.argv[1:])"
 
 
 def train(method: str, images: str, workdir: str) -> None:
     """Trains in this process: 24 steps, a checkpoint every second one."""
     from gan_ssl.training import loop
-    from tests import conftest, tiny  # noqa: F401  conftest sets the devices and the cache
+    from tests import conftest  # noqa: F401  it sets the devices and the cache
 
-    fields = {"num_steps": 24, "checkpoint_steps": 2, "log_steps": 2, "keep_checkpoints": 2, "data__dir": images}
-    if method == "op_gan":
-        config = tiny.config(data__name="folder", **fields)
-    else:
-        config = tiny.faces_config(data__name="classes", data__attributes=(), data__exclusive=(), **fields)
-    loop.train_and_evaluate(config, workdir)
-
-
-def make_images(method: str, root: Path) -> str:
-    """Writes what the method trains on."""
-    from tests import tiny
-
-    return tiny.folder(root) if method == "op_gan" else tiny.classes(root)
+    loop.train_and_evaluate(common.tiny_config(method, images), workdir)
 
 
 def start(method: str, images: str, workdir: Path) -> subprocess.Popen:
     """Starts the training in a process of its own; what it says goes to `WORKDIR.log`."""
     with workdir.with_suffix(".log").open("a") as log:
         command = [sys.executable, "-c", _CHILD, method, images, str(workdir)]
-        return subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
+        return subprocess.Popen(command, cwd=common.ROOT, stdout=log, stderr=subprocess.STDOUT)
 
 
 def finish(method: str, images: str, workdir: Path) -> None:
     """Runs the training to its end; raises RuntimeError with its last lines where it fails."""
     code = start(method, images, workdir).wait()
     if code:
-        lines = workdir.with_suffix(".log").read_text().splitlines()
-        raise RuntimeError(f"{workdir} ended with {code}: " + "\n".join(lines[-5:]))
+        raise RuntimeError(f"{workdir} ended with {code}: {common.last_lines(workdir.with_suffix('.log'))}")
 
 
 def kill_once(method: str, images: str, workdir: Path, rng: random.Random, seconds: float) -> str:
@@ -78,26 +62,6 @@ def kill_once(method: str, images: str, workdir: Path, rng: random.Random, secon
     return where
 
 
-def read(workdir: Path) -> tuple[dict[str, np.ndarray], list[dict[str, float]]]:
-    """Reads all arrays of the last checkpoint by name, and the metrics without what time decides."""
-    import jax
-    import orbax.checkpoint as ocp
-
-    steps = [int(p.name) for p in (workdir / "checkpoints").iterdir() if p.name.isdigit()]
-    with ocp.Checkpointer(ocp.StandardCheckpointHandler()) as reader:
-        tree = reader.restore(workdir.resolve() / "checkpoints" / str(max(steps)) / "state")
-    arrays = {jax.tree_util.keystr(p): np.asarray(x) for p, x in jax.tree_util.tree_leaves_with_path(tree)}
-    lines = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
-    return arrays, [{k: v for k, v in line.items() if k != "train/data_wait"} for line in lines]
-
-
-def differences(workdir: Path, undisturbed: Path) -> list[str]:
-    """Returns what is not the same to the bit."""
-    (arrays, lines), (wanted, wanted_lines) = read(workdir), read(undisturbed)
-    found = [n for n in wanted.keys() | arrays.keys() if not np.array_equal(arrays.get(n), wanted.get(n))]
-    return found + (["metrics.jsonl"] if lines != wanted_lines else [])
-
-
 def drill(method: str, root: Path, kills: int, seed: int, first: int = 0) -> list[str]:
     """Kills `kills` times, a few a run, and returns the differences of all runs.
 
@@ -111,7 +75,7 @@ def drill(method: str, root: Path, kills: int, seed: int, first: int = 0) -> lis
     Returns:
         A line a difference; none where all runs equal the undisturbed one.
     """
-    images = make_images(method, root / "images")
+    images = common.make_images(method, root / "images")
     finish(method, images, root / "warm")  # fills the compilation cache
     began = time.monotonic()
     finish(method, images, root / "undisturbed")
@@ -123,7 +87,7 @@ def drill(method: str, root: Path, kills: int, seed: int, first: int = 0) -> lis
             moments.append(kill_once(method, images, workdir, rng, seconds))
             done += moments[-1] != "done"
         finish(method, images, workdir)
-        differing = differences(workdir, root / "undisturbed")
+        differing = common.differences(workdir, root / "undisturbed")
         print(f"{method} case {case}: killed {', '.join(moments)}: {differing or 'the same'}", flush=True)
         found += [f"{method} case {case}: {name}" for name in differing]
         case += 1
@@ -136,10 +100,10 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=3)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--first", type=int, default=0)
-    parser.add_argument("--method", choices=(*METHODS, "both"), default="both")
+    parser.add_argument("--method", choices=(*common.METHODS, "both"), default="both")
     args = parser.parse_args()
     found = []
-    for method in METHODS if args.method == "both" else (args.method,):
+    for method in common.METHODS if args.method == "both" else (args.method,):
         with tempfile.TemporaryDirectory() as root:
             found += drill(method, Path(root), args.kills, args.seed, args.first)
     print(f"{len(found)} differences")
