@@ -121,6 +121,7 @@ def _without_times(lines):
     return [{k: v for k, v in line.items() if k not in TIMES} for line in lines]
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_from_its_bucket_to_the_bits_of_an_undisturbed_one(bucket, tmp_path):
     config = tiny.config(data__dir=tiny.folder(tmp_path / "images"), **_SETTINGS)
     workdir.write_config(str(tmp_path), config)

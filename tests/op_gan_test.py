@@ -156,7 +156,7 @@ def _steps(config, state, batch, devices, count):
     return parallel.gather_state(sharded), after_first, first
 
 
-@pytest.mark.parametrize("form", _VARIANTS)
+@pytest.mark.parametrize("form", ["twins", pytest.param("maps", marks=pytest.mark.slow)])
 def test_device_counts_agree(form):
     config = tiny.config(**_VARIANTS[form])
     batch = tiny.batch()

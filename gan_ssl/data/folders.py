@@ -21,6 +21,7 @@ from gan_ssl.errors import DataError, printable
 # Names of a split's folder in CycleGAN's form, before the A or B.
 SPLIT_NAMES = {"train": ("train",), "validation": ("val", "validation"), "test": ("test",)}
 # Bad files that an error names; the log of a run that skips them names all.
+_TASK = 64  # files that a thread checks at a time
 _MOST_NAMED = 5
 # (path, size, time, decoding) -> what is wrong with the file, '' for nothing. A file is checked once a process.
 _verdicts: dict[tuple, str] = {}
@@ -160,18 +161,16 @@ def verify(folder: str, names: list[str], decoding: dict[str, Any], skip_corrupt
     Raises:
         DataError: an image cannot be used, or none of them; one line with the path.
     """
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        check = functools.partial(_verdict, folder, decoding=decoding, warn=skip_corrupt)
-        verdicts = list(
-            tqdm(
-                pool.map(check, names),
-                desc=f"checking {printable(folder)}",
-                total=len(names),
-                delay=2,
-                disable=None,
-                leave=False,
-            )
-        )
+    tasks = [names[i : i + _TASK] for i in range(0, len(names), _TASK)]
+    check = lambda task: [_verdict(folder, name, decoding=decoding, warn=skip_corrupt) for name in task]
+    title, verdicts = f"checking {printable(folder)}", []
+    with (
+        ThreadPoolExecutor(os.cpu_count()) as pool,
+        tqdm(desc=title, total=len(names), delay=2, disable=None, leave=False) as bar,
+    ):
+        for found in pool.map(check, tasks):
+            verdicts += found
+            bar.update(len(found))
     bad = [v for v in verdicts if v]
     if not bad:
         return names

@@ -1,8 +1,13 @@
 """MatchGAN: StarGAN plus a match loss over triplets of images with equal and different labels (ACCV 2020).
 
 Labelled and unlabelled batches alternate. A step updates the discriminator; every `generator_every`-th updates the
-generator as well, on the same translations, which are then made once. In both, the discriminator's trunk runs once an
-image for all its heads; the gradient penalty takes another pass over the blends.
+generator as well.
+
+A discriminator's update, counted in passes over a batch: the generator runs forward once; the discriminator's trunk
+forward and backward once on images and translations together, for all its heads, and the gradient penalty takes it
+forward, backward and through the derivative of both on the blends. The generator's update: the generator runs forward
+and backward twice (translation, which XLA makes once for both updates, and reconstruction), the discriminator forward
+and backward once on the translations, and forward once on unlabelled images whose labels are read.
 
 Without unlabelled images and with the match loss's weight at 0 this is StarGAN.
 """

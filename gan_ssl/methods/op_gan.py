@@ -1,8 +1,10 @@
 """OP-GAN: CycleGAN plus a siamese network trained by self-supervision on patch pairs (ECCV 2020).
 
 One update, counted in passes over a batch: each generator runs forward twice (translation, reconstruction) and
-backward twice; the discriminators and the siamese network run forward and backward once for the generators (towards
-their inputs) and once for themselves. The discriminators' update reuses the translations made for the generators'.
+backward twice, an identity term joining the second pass; the discriminators and the siamese network run forward and
+backward once for the generators (towards their inputs) and once for themselves, the discriminators on real and shown
+images together. Their update reuses the translations made for the generators'. Twins are a further pass of the siamese
+network over real patches.
 
 With the self-supervised weights at 0 this is CycleGAN.
 """

@@ -53,6 +53,7 @@ def _assert_agree(ours, wanted):
         np.testing.assert_allclose(arrays[name], wanted_arrays[name], rtol=0, atol=1e-5, err_msg=name)
 
 
+@pytest.mark.slow
 def test_processes_agree_and_read_each_others_checkpoints(root, tmp_path):
     """Two processes against one on the same four devices; then what two wrote is gone on with by one, and back."""
     images, run = str(root / "images"), tmp_path / "run"
