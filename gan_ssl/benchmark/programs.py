@@ -74,13 +74,16 @@ def compile_update(config: ConfigDict, step: StepFn, stream: str) -> Program:
     state = methods.get(config.method).create_state(jax.random.PRNGKey(config.seed), config)
     state = parallel.shard_state(state, devices)
     batch = parallel.shard_batch(random_batch(config, stream), devices)
-    compiled, seconds = _compile(parallel.compile_step(step, devices), state, batch)
+    began = time.perf_counter()
+    compiled = parallel.compile_step(step, devices).compiled(state, batch)
+    seconds = time.perf_counter() - began
     batch = jax.device_put(batch, compiled.input_shardings[0][1])
 
     def call() -> Any:
         nonlocal state  # its buffers are donated
-        state, metrics = compiled(state, batch)
-        return state, metrics
+        made, metrics = compiled(state, batch)
+        state = made.replace(discriminator=made.discriminator or state.discriminator)
+        return made, metrics
 
     return Program(call, config.batch_size, devices, seconds, compiled)
 
@@ -109,7 +112,8 @@ def _update_generator(state: GanState, batch: Batch, config: ConfigDict) -> tupl
     grads, terms = states.global_mean(gradient(player.params, fixed, images, labels, targets, config))
     player = player.apply_gradients(grads=grads)
     averaged = states.update_average(state.averaged, player.params, state.generator.step, config.model.ema_decay)
-    return state.replace(step=state.step + 1, generator=player, averaged=averaged), terms
+    # What is handed through would be copied, which is no part of the update.
+    return state.replace(step=state.step + 1, generator=player, averaged=averaged, discriminator={}), terms
 
 
 def _compile(program: Any, *arguments: Any) -> tuple[jax.stages.Compiled, float]:

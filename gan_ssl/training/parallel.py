@@ -57,21 +57,40 @@ def _own(devices: list[jax.Device]) -> list[jax.Device]:
     return [device for device in devices if device.process_index == jax.process_index()]
 
 
-def compile_step(step: StepFn, devices: list[jax.Device]) -> StepFn:
-    """Maps a step over devices; it takes and gives a sharded state, and on GPUs and TPUs donates the given one."""
-    platform, options = devices[0].platform, compilation.compiler_options(devices[0].platform)
-    mapped = jax.pmap(
-        step,
-        axis_name=AXIS,
-        in_axes=(_STATE_AXES, 0),
-        out_axes=(_STATE_AXES, None),
-        devices=devices,
-        # A CPU would copy what it may write over while that is still read: 8% of a step.
-        donate_argnums=() if platform == "cpu" else (0,),
-    )
-    if not options or len(_own(devices)) < len(devices):
-        return mapped
-    return jax.jit(mapped, compiler_options=dict(options))  # pmap itself takes none
+class MappedStep:
+    """A step mapped over devices; it takes and gives a sharded state, and on GPUs and TPUs donates the given one."""
+
+    def __init__(self, step: StepFn, devices: list[jax.Device]):
+        platform = devices[0].platform
+        self._options = dict(compilation.compiler_options(platform))
+        self._ahead, self._program = self._options and len(_own(devices)) == len(devices), None
+        self._mapped = jax.pmap(
+            step,
+            axis_name=AXIS,
+            in_axes=(_STATE_AXES, 0),
+            out_axes=(_STATE_AXES, None),
+            devices=devices,
+            # A CPU would copy what it may write over while that is still read: 10% of a step.
+            donate_argnums=() if platform == "cpu" else (0,),
+        )
+        self.lower = self._mapped.lower
+
+    def compiled(self, state: GanState, batch: Any) -> jax.stages.Compiled:
+        """Compiles for arguments like these."""
+        return self.lower(state, batch).compile(compiler_options=self._options)
+
+    def __call__(self, state: GanState, batch: Any) -> tuple[GanState, Any]:
+        """Runs the step; the first call compiles."""
+        if not self._ahead:  # programs of several processes can be called through pmap alone
+            return self._mapped(state, batch)
+        if self._program is None:  # pmap takes no options, and a jit around it costs 10%
+            self._program = self.compiled(state, batch)
+        return self._program(state, batch)
+
+
+def compile_step(step: StepFn, devices: list[jax.Device]) -> MappedStep:
+    """Maps a step over devices."""
+    return MappedStep(step, devices)
 
 
 class Runner:
