@@ -125,7 +125,12 @@ def _alter(path):
     _damage(path, lambda c: c[: middle(c)] + bytes([c[middle(c)] ^ 0x10]) + c[middle(c) + 1 :])
 
 
-@pytest.mark.parametrize("damage", [_truncate, _alter, lambda path: shutil.rmtree(path / "state")])
+def _move_stream(path):
+    record = path / "record" / "metadata"
+    record.write_text(json.dumps(json.loads(record.read_text()) | {"positions": {"unpaired": 7}}))
+
+
+@pytest.mark.parametrize("damage", [_truncate, _alter, _move_stream, lambda path: shutil.rmtree(path / "state")])
 def test_damaged_checkpoints_are_passed_over_and_never_cost_the_good_one(saved, config, damage, caplog):
     damage(saved / "checkpoints" / "3")
     assert checkpoints.load(str(saved)).step == 2  # a reader passes over it, and leaves it where it is
@@ -175,10 +180,10 @@ def test_the_checksum_does_not_depend_on_who_hashed_which_places(state):
     tree = to_state_dict(jax.device_get(state))
     halves = [tree | {"places": jax.tree.map(lambda x: x[4 * i : 4 * i + 4], tree["places"])} for i in range(2)]  # noqa: B023
     shares = [digests.hash_places(half) for half in halves]
-    assert digests.join(halves[1], shares) == digests.join(halves[0], shares) == digests.digest(tree)
-    assert digests.join(halves[0], shares[::-1]) == digests.digest(tree)  # new pools are all alike
+    assert digests.join(halves[1], shares, {}) == digests.join(halves[0], shares, {}) == digests.digest(tree)
+    assert digests.join(halves[0], shares[::-1], {}) == digests.digest(tree)  # new pools are all alike
     tree["places"]["a"]["count"] = np.arange(8, dtype=np.int32)
-    assert digests.digest(tree) != digests.join(halves[0], shares)
+    assert digests.digest(tree) != digests.join(halves[0], shares, {})
 
 
 def test_what_cannot_be_written_is_one_line(config, state, tmp_path, monkeypatch):

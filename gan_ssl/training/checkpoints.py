@@ -60,7 +60,7 @@ class Checkpointer:
         tree = serialization.to_state_dict(state)
         record = {
             "layout": LAYOUT,
-            "sha256": digests.join(tree, self._gather(digests.hash_places(tree))),
+            "sha256": digests.join(tree, self._gather(digests.hash_places(tree)), positions),
             "positions": dict(positions),
         }
         if self._together:  # Orbax writes arrays of NumPy once, those of several processes in parts
@@ -167,7 +167,9 @@ def _newest_whole(
         found = gather([fault, digests.hash_places(tree)])
         fault = next((f for f, _ in found if f), "")
         if not fault and record["sha256"] != (
-            digests.join(tree, [hashes for _, hashes in found]) if record["layout"] > 1 else digests.of_layout_1(tree)
+            digests.join(tree, [hashes for _, hashes in found], record["positions"])
+            if record["layout"] > 1
+            else digests.of_layout_1(tree)
         ):
             fault = f"{path} is damaged: its bits are not those that were saved"
         if not fault:

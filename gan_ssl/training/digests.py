@@ -1,6 +1,7 @@
 """Checksums of a run's state, which processes that hold parts of it compute together."""
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 
 def digest(tree: Mapping[str, Any]) -> str:
     """Returns the SHA-256 of a state dict: of names, types, shapes and bits, whatever processes hold parts of it."""
-    return join(tree, [hash_places(tree)])
+    return join(tree, [hash_places(tree)], {})
 
 
 def hash_places(tree: Mapping[str, Any]) -> list[list[str]]:
@@ -19,9 +20,9 @@ def hash_places(tree: Mapping[str, Any]) -> list[list[str]]:
     return [[sha(entry) for entry in np.asarray(leaf)] for leaf in jax.tree.leaves(tree.get("places", {}))]
 
 
-def join(tree: Mapping[str, Any], shares: Sequence[list[list[str]]]) -> str:
-    """Returns the digest of a tree, of whose `places` each process has hashed its share."""
-    sha = hashlib.sha256()
+def join(tree: Mapping[str, Any], shares: Sequence[list[list[str]]], positions: Mapping[str, int]) -> str:
+    """Returns the digest of a tree, of whose `places` each process has hashed its share, and of streams' positions."""
+    sha = hashlib.sha256(json.dumps(dict(positions), sort_keys=True).encode())
     _add(sha, {name: subtree for name, subtree in tree.items() if name != "places"})
     named = jax.tree_util.tree_leaves_with_path(tree.get("places", {}))
     for (path, leaf), *hashes in zip(named, *shares, strict=True):
