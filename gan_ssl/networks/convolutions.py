@@ -34,6 +34,11 @@ def plain_forms() -> Iterator[None]:
         _plain.reset(token)
 
 
+def by_platform(*arrays: jax.Array, cpu: Callable, default: Callable) -> jax.Array:
+    """Computes `cpu(*arrays)` where the program is lowered for a CPU, `default(*arrays)`, of equal value, elsewhere."""
+    return default(*arrays) if _plain.get() else lax.platform_dependent(*arrays, cpu=cpu, default=default)
+
+
 def convolve(x: jax.Array, kernel: jax.Array, stride: int = 1, padding: int = 0) -> jax.Array:
     """Cross-correlates images with a kernel, zeros around them, as PyTorch's `Conv2d`.
 
@@ -100,11 +105,11 @@ def _on_cpu(plain: Form, value: Form, to_input: Gradient | None = None, to_kerne
     plain_gradients = _input_gradient(plain), _kernel_gradient(plain)
 
     def value_of(x, kernel):
-        return lax.platform_dependent(x, kernel, cpu=value, default=plain)
+        return by_platform(x, kernel, cpu=value, default=plain)
 
     def backward(saved, cotangent):
         both = zip(gradients, plain_gradients, strict=True)
-        return tuple(lax.platform_dependent(*saved, cotangent, cpu=cpu, default=default) for cpu, default in both)
+        return tuple(by_platform(*saved, cotangent, cpu=cpu, default=default) for cpu, default in both)
 
     form = jax.custom_vjp(value_of)
     form.defvjp(lambda x, kernel: (value_of(x, kernel), (x, kernel)), backward)

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from gan_ssl.networks.convolutions import convolve, convolve_transposed
+from gan_ssl.networks.convolutions import by_platform, convolve, convolve_transposed
 
 Initializer = Callable[..., jax.Array]
 _CHUNK = 2**16
@@ -84,7 +84,7 @@ def _mean(x: jax.Array) -> jax.Array:
         total = lax.dot_general(ones, x.reshape(batch, -1, channels), (((2,), (1,)), ((0,), (0,))))
         return total[:, None] / (height * width)
 
-    return lax.platform_dependent(x, cpu=by_product, default=lambda x: jnp.mean(x, axis=(1, 2), keepdims=True))
+    return by_platform(x, cpu=by_product, default=lambda x: jnp.mean(x, axis=(1, 2), keepdims=True))
 
 
 @jax.custom_vjp
