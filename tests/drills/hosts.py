@@ -108,7 +108,9 @@ def errors_in(log: Path, count: int) -> list[list[str]]:
 
 
 def disturb(given: list[str], count: int, log: Path, workdir: Path, rng: random.Random) -> tuple[str, list[str]]:
-    """Starts the training and kills one process, or tells it to stop, at a random moment.
+    """Starts the training and kills one process, or tells it to stop, at a random moment after all have joined.
+
+    One that dies before is missed when JAX's time for joining is over, five minutes later.
 
     Returns:
         What was done, 'done' if the run ended before; and what was wrong with how it ended.
@@ -117,8 +119,9 @@ def disturb(given: list[str], count: int, log: Path, workdir: Path, rng: random.
     step, later = rng.randrange(STEPS), rng.uniform(0.0, 0.5)
     if number == signal.SIGTERM:
         step = max(step, 1)  # while Python starts nobody listens
+    joined = _joined(log)
     launchers = start(given, count, log)
-    while written(workdir) < step and not any(launcher.poll() is not None for launcher in launchers):
+    while (written(workdir) < step or _joined(log) == joined) and not any(x.poll() is not None for x in launchers):
         time.sleep(0.005)
     time.sleep(later if step else 10 * later)
     if any(launcher.poll() is not None for launcher in launchers):
@@ -138,6 +141,12 @@ def disturb(given: list[str], count: int, log: Path, workdir: Path, rng: random.
         return "done", []  # it came with the last step
     right = others == {errors.Interrupted.exit_code} and (number == signal.SIGKILL or len(set(codes)) == 1)
     return f"{what}{time.monotonic() - began:.1f} s", [] if right else [f"codes {codes}"]
+
+
+def _joined(log: Path) -> int:
+    """Returns how often process 0 has begun to train, by its log."""
+    first = Path(f"{log}.0")
+    return first.read_text().count("training ") if first.exists() else 0
 
 
 def written(workdir: Path) -> int:
