@@ -1,7 +1,6 @@
 """A small classifier of attributes: the judge of GAN-test and GAN-train, and the features of set distances."""
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,7 +19,6 @@ from gan_ssl.evaluation import cache, labelled_images
 from gan_ssl.evaluation.batches import in_batches
 from gan_ssl.methods.match_gan import read_labels
 from gan_ssl.networks.layers import Conv, WholeMap, average_halve
-from gan_ssl.training import compilation
 
 BATCH_SIZE = 32
 LEARNING_RATE = 5e-3
@@ -110,7 +108,7 @@ def _places(space: LabelSpace, names: tuple[str, ...]) -> np.ndarray:
     return np.array([space.place(name) for name in names])
 
 
-@partial(compilation.jit, static_argnums=(0, 1))
+@jax.jit(static_argnums=(0, 1))
 def _judge(net: AttributeNet, space: LabelSpace, params: dict, images: jax.Array) -> tuple[Any, ...]:
     logits, features = net.apply({"params": params}, normalise(images))
     answers = []
@@ -147,7 +145,7 @@ def _make_step(net: AttributeNet, tx: optax.GradientTransformation, space: Label
         updates, opt_state = tx.update(jax.grad(loss_fn)(params, x, y), opt_state)
         return optax.apply_updates(params, updates), opt_state
 
-    return compilation.jit(step, donate_argnums=(0, 1))
+    return jax.jit(step, donate_argnums=(0, 1))
 
 
 def train(

@@ -5,7 +5,6 @@ with photometric jitter, and kept in the user's cache.
 """
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,7 +21,6 @@ from gan_ssl.data.images import normalise
 from gan_ssl.evaluation import cache
 from gan_ssl.evaluation.batches import in_batches
 from gan_ssl.networks.layers import Conv, average_halve
-from gan_ssl.training import compilation
 
 LEARNING_RATE = 1.5e-2
 JITTER = {"log_gamma": 0.5, "gain": 0.3, "offset": 0.1, "noise": 0.05, "grey": 0.3, "negative": 0.0}
@@ -91,7 +89,7 @@ class Segmenter(NamedTuple):
         return in_batches(lambda chunk: _predict(self.net, self.params, chunk), _PREDICT_BATCH, images)
 
 
-@partial(compilation.jit, static_argnums=0)
+@jax.jit(static_argnums=0)
 def _predict(net: UNet, params: dict, images: jax.Array) -> jax.Array:
     return jnp.argmax(net.apply({"params": params}, normalise(images)), axis=-1).astype(jnp.uint8)
 
@@ -130,7 +128,7 @@ def _make_step(net: UNet, tx: optax.GradientTransformation, options: ConfigDict,
         updates, opt_state = tx.update(jax.grad(loss_fn)(params, images, labels), opt_state)
         return optax.apply_updates(params, updates), opt_state
 
-    return compilation.jit(step, donate_argnums=(0, 1))
+    return jax.jit(step, donate_argnums=(0, 1))
 
 
 def train(
