@@ -18,6 +18,11 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+def reason(error: BaseException) -> str:
+    """Returns the first line of what a library's or the operating system's error says, or else its type's name."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
 class GanSslError(Exception):
     """The base of our errors: its message is one line that names the file or field, the value and what is allowed.
 

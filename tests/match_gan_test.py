@@ -108,7 +108,7 @@ def test_golden_trajectory(reference, monkeypatch):
         discriminator=state.discriminator.replace(params=discriminator),
     )
     devices = jax.devices()[:1]
-    step = parallel.compile_step(match_gan.make_train_steps(config)["labelled_both"], devices)
+    step = parallel.MappedStep(match_gan.make_train_steps(config)["labelled_both"], devices)
     state = parallel.shard_state(state, devices)
     batch = {n: x[None] for n, x in zip(("image", "label", "target"), _golden_batch(reference), strict=True)}
     totals = []
@@ -131,7 +131,7 @@ def steps_on():
         if count not in done:
             devices = jax.devices()[:count]
             state = parallel.shard_state(match_gan.create_state(jax.random.PRNGKey(0), config), devices)
-            steps = {k: parallel.compile_step(f, devices) for k, f in match_gan.make_train_steps(config).items()}
+            steps = {k: parallel.MappedStep(f, devices) for k, f in match_gan.make_train_steps(config).items()}
             logged, states = [], []
             for kind, batch in zip(kinds, batches, strict=True):
                 state, metrics = steps[kind](state, parallel.shard_batch(batch, devices))

@@ -87,7 +87,7 @@ def _assert_gradients(ours, reference, name):
 
 def test_golden_trajectory(reference):
     config = _golden_config()
-    step = parallel.compile_step(op_gan.make_train_steps(config)["update"], jax.devices()[:1])
+    step = parallel.MappedStep(op_gan.make_train_steps(config)["update"], jax.devices()[:1])
     state = parallel.shard_state(_golden_state(config, reference), jax.devices()[:1])
     batch = parallel.shard_batch(_golden_images(reference), jax.devices()[:1])
     for wanted in reference["traj/total"]:
@@ -147,7 +147,7 @@ def test_twins_teach_the_siamese_network_alone_and_registration_the_generators_a
 def _steps(config, state, batch, devices, count):
     """Returns the state after `count` steps, and the state and the metrics after the first."""
     chosen = jax.devices()[:devices]
-    step = parallel.compile_step(op_gan.make_train_steps(config)["update"], chosen)
+    step = parallel.MappedStep(op_gan.make_train_steps(config)["update"], chosen)
     sharded, first = step(parallel.shard_state(state, chosen), parallel.shard_batch(batch, chosen))
     first = jax.device_get(first)
     after_first = parallel.gather_state(sharded)

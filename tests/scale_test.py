@@ -27,7 +27,7 @@ def _lower(config, kind, count):
     method, devices = methods.get(config.method), jax.devices()[:count]
     state = method.create_state(jax.random.PRNGKey(0), config)
     batch = parallel.shard_batch(random_batch(config, method.streams(config)[kind]), devices)
-    lowered = parallel.compile_step(method.make_train_steps(config)[kind], devices).lower(
+    lowered = parallel.MappedStep(method.make_train_steps(config)[kind], devices).lower(
         parallel.shard_state(state, devices), batch
     )
     both = kind == "update" or kind.endswith("_both")

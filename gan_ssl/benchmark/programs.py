@@ -75,7 +75,7 @@ def compile_update(config: ConfigDict, step: StepFn, stream: str) -> Program:
     state = parallel.shard_state(state, devices)
     batch = parallel.shard_batch(random_batch(config, stream), devices)
     began = time.perf_counter()
-    compiled = parallel.compile_step(step, devices).compiled(state, batch)
+    compiled = parallel.MappedStep(step, devices).compiled(state, batch)
     seconds = time.perf_counter() - began
     batch = jax.device_put(batch, compiled.input_shardings[0][1])
 

@@ -26,7 +26,7 @@ def benchmark(config: ConfigDict, *, steps: int = 10, translate: bool = False, p
     Raises:
         ConfigError: settings that cannot run here.
     """
-    config, precision = with_labels(config), config.get("precision", "float32")
+    config, precision = with_labels(config), config.precision
     device = jax.local_devices()[0]
     report = {
         "method": config.method,

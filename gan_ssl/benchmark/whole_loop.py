@@ -114,12 +114,12 @@ class _Stretches:
 @contextlib.contextmanager
 def _wrapped(wrap: Callable[[Callable], Callable]) -> Iterator[None]:
     """Wraps every step that is compiled meanwhile."""
-    compile_step = parallel.compile_step
-    parallel.compile_step = lambda *args, **kwargs: wrap(compile_step(*args, **kwargs))
+    mapped_step = parallel.MappedStep
+    parallel.MappedStep = lambda *args, **kwargs: wrap(mapped_step(*args, **kwargs))
     try:
         yield
     finally:
-        parallel.compile_step = compile_step
+        parallel.MappedStep = mapped_step
 
 
 @contextlib.contextmanager

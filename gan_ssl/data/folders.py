@@ -20,8 +20,8 @@ from gan_ssl.errors import DataError, printable
 
 # Names of a split's folder in CycleGAN's form, before the A or B.
 SPLIT_NAMES = {"train": ("train",), "validation": ("val", "validation"), "test": ("test",)}
-# Bad files that an error names; the log of a run that skips them names all.
 _TASK = 64  # files that a thread checks at a time
+# Bad files that an error names; the log of a run that skips them names all.
 _MOST_NAMED = 5
 # (path, size, time, decoding) -> what is wrong with the file, '' for nothing. A file is checked once a process.
 _verdicts: dict[tuple, str] = {}

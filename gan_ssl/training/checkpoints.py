@@ -58,16 +58,11 @@ class Checkpointer:
         if step in self._manager.all_steps():
             return
         tree = serialization.to_state_dict(state)
-        record = {
-            "layout": LAYOUT,
-            "sha256": digests.join(tree, self._gather(digests.hash_places(tree)), positions),
-            "positions": dict(positions),
-        }
+        sha256 = digests.join(tree, self._gather(digests.hash_places(tree)), positions)
         if self._together:  # Orbax writes arrays of NumPy once, those of several processes in parts
             tree["places"] = parallel.whole_places(tree["places"], self._devices)
-        items = ocp.args.Composite(state=ocp.args.StandardSave(tree), record=ocp.args.JsonSave(record))
         with _saving(self._workdir):
-            self._manager.save(step, args=items, force=True)
+            self._manager.save(step, args=_items(tree, sha256, positions), force=True)
 
     @property
     def _together(self) -> bool:
@@ -122,15 +117,19 @@ class Checkpointer:
             self._manager.close()
 
 
+def _items(tree: Any, sha256: str, positions: Mapping[str, int]) -> ocp.args.Composite:
+    record = {"layout": LAYOUT, "sha256": sha256, "positions": dict(positions)}
+    return ocp.args.Composite(state=ocp.args.StandardSave(tree), record=ocp.args.JsonSave(record))
+
+
 @contextlib.contextmanager
 def _saving(workdir: str):
     """Turns what Orbax and its storage raise where a checkpoint cannot be written into a TrainingError."""
     try:
         yield
     except Exception as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise errors.TrainingError(
-            f"a checkpoint cannot be written to {workdir}: {reason}; the ones before are whole"
+            f"a checkpoint cannot be written to {workdir}: {errors.reason(error)}; the ones before are whole"
         ) from error
 
 
@@ -207,8 +206,7 @@ def _read(path: epath.Path, sharding: jax.sharding.Sharding | None) -> tuple[dic
     except errors.CheckpointError:
         raise
     except Exception as error:  # whatever the storage finds wrong with a file
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise errors.CheckpointError(f"{path} is damaged: {reason[:200]}") from None
+        raise errors.CheckpointError(f"{path} is damaged: {errors.reason(error)[:200]}") from None
     finally:
         for reader in readers:
             reader.close()
@@ -267,10 +265,8 @@ def save_weights(workdir: str, config: ConfigDict, params: Mapping[str, Any]) ->
         raise errors.CheckpointError(f"{workdir} already holds a run; name another folder")
     write_config(workdir, config)
     tree = {name: {"params": params[name]} for name in ("generator", "discriminator")}
-    record = {"layout": LAYOUT, "sha256": digests.digest(tree), "positions": {}}
-    items = ocp.args.Composite(state=ocp.args.StandardSave(tree), record=ocp.args.JsonSave(record))
     with ocp.CheckpointManager(locate(workdir) / "checkpoints") as manager:
-        manager.save(0, args=items)
+        manager.save(0, args=_items(tree, digests.digest(tree), {}))
         manager.wait_until_finished()
 
 

@@ -76,10 +76,9 @@ def _detect() -> int:
         found = next((env for env in known if env.is_env_present()), None)
         return found.get_process_count() if found else 1
     except Exception as error:  # whatever an instance's metadata or a Kubernetes API says
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise errors.ConfigError(
-            f"this looks like a cluster, but its processes cannot be counted ({reason}); allowed: --coordinator, "
-            "--num_processes and --process_id, or --num_processes=1"
+            f"this looks like a cluster, but its processes cannot be counted ({errors.reason(error)}); allowed: "
+            "--coordinator, --num_processes and --process_id, or --num_processes=1"
         ) from None
 
 
@@ -131,8 +130,7 @@ def _join(peers: Peers) -> None:
             shutdown_timeout_seconds=2 * HEARTBEAT_S,
         )
     except (RuntimeError, ValueError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise errors.HostLost(f"the {peers.count} processes did not find each other: {reason}") from None
+        raise errors.HostLost(f"the {peers.count} processes did not find each other: {errors.reason(error)}") from None
     if not is_first():
         logging.set_verbosity(logging.WARNING)  # process 0 tells what is true of all
 

@@ -88,11 +88,6 @@ class MappedStep:
         return self._program(state, batch)
 
 
-def compile_step(step: StepFn, devices: list[jax.Device]) -> MappedStep:
-    """Maps a step over devices."""
-    return MappedStep(step, devices)
-
-
 class Runner:
     """Runs calls of one or more steps, and tells all processes at the same call that one of them wants to stop.
 
@@ -101,6 +96,7 @@ class Runner:
 
     def __init__(self, steps: Mapping[str, StepFn], devices: list[jax.Device]):
         self._steps, self._devices, self._shared = steps, devices, len(_own(devices)) < len(devices)
+        self._batch_sharding = places_sharding(_own(devices))
         self._programs: dict[tuple[str, ...], StepFn] = {}
         self._told, self._stop = None, False
 
@@ -116,7 +112,7 @@ class Runner:
     def place(self, kinds: Sequence[str], batches: Sequence[Mapping[str, np.ndarray]]) -> Any:
         """Sends the batches of a call's steps, this process's share of them, on their way to the devices."""
         batch = calls.stack([shard_batch(batch, self._devices) for batch in batches], kinds, axis=1)
-        return jax.device_put(batch, NamedSharding(Mesh(np.array(_own(self._devices)), (AXIS,)), PartitionSpec(AXIS)))
+        return jax.device_put(batch, self._batch_sharding)
 
     def wait(self, metrics: Any) -> None:
         """Waits for the call that gave `metrics`, and hears who wanted to stop when it began."""
@@ -129,7 +125,7 @@ class Runner:
         kinds = tuple(kinds)
         if kinds not in self._programs:
             step = calls.repeated(self._steps, kinds)
-            self._programs[kinds] = compile_step(self._telling(step) if self._shared else step, self._devices)
+            self._programs[kinds] = MappedStep(self._telling(step) if self._shared else step, self._devices)
         if not self._shared:
             return self._programs[kinds](state, batch)
         wishes = np.full(len(_own(self._devices)), wish, np.int32)
@@ -149,14 +145,15 @@ def shard_batch(batch: Mapping[str, np.ndarray], devices: list[jax.Device]) -> d
 def shard_state(state: GanState, devices: list[jax.Device]) -> GanState:
     """Lays a state on this process's devices: its `places` split by batch place, all else on each."""
     own = _own(devices)
-    mesh = Mesh(np.array(own), (AXIS,))
+    split_sharding = places_sharding(own)
+    shared = NamedSharding(split_sharding.mesh, PartitionSpec())
 
-    def put(tree: Any, spec: PartitionSpec) -> Any:
+    def put(tree: Any, sharding: NamedSharding) -> Any:
         # Copied first: the placed array may alias its source, which a donating step would then delete.
-        return jax.tree.map(lambda x: jax.device_put(np.array(x), NamedSharding(mesh, spec)), tree)
+        return jax.tree.map(lambda x: jax.device_put(np.array(x), sharding), tree)
 
     split = jax.tree.map(lambda x: np.asarray(x).reshape(len(own), len(x) // len(own), *x.shape[1:]), state.places)
-    return put(state.replace(places={}), PartitionSpec()).replace(places=put(split, PartitionSpec(AXIS)))
+    return put(state.replace(places={}), shared).replace(places=put(split, split_sharding))
 
 
 def gather_state(state: GanState) -> GanState:
@@ -173,7 +170,7 @@ def own_share(state: GanState) -> GanState:
 
 
 def places_sharding(devices: list[jax.Device]) -> NamedSharding:
-    """Returns how an array of all places lies on the devices of all processes."""
+    """Returns how an array with an entry a place, or a device, is split over devices: all of a run, or one's own."""
     return NamedSharding(Mesh(np.array(devices), (AXIS,)), PartitionSpec(AXIS))
 
 

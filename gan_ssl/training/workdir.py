@@ -52,7 +52,7 @@ def writing(workdir: str, doing: str = "write to"):
     except Exception as error:
         if not (in_bucket(workdir) or isinstance(error, OSError)):
             raise
-        reason = getattr(error, "strerror", None) or (str(error).strip().splitlines() or [type(error).__name__])[0]
+        reason = getattr(error, "strerror", None) or errors.reason(error)
         raise errors.TrainingError(f"cannot {doing} the work directory {workdir}: {reason}") from None
 
 

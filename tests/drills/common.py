@@ -1,7 +1,11 @@
 """What the drills share: a tiny training of each method on images in files, and whether two runs made the same."""
 
+import argparse
 import json
 import os
+import sys
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +13,22 @@ from etils import epath
 
 ROOT = Path(__file__).resolve().parents[2]
 METHODS = ("op_gan", "match_gan")
+
+
+def main(description: str, what: str, default: int, drill: Callable[..., list[str]]) -> None:
+    """Runs `drill(method, root, count, seed, first)` from the command line, where `--WHAT` is the count."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(f"--{what}", type=int, default=default, dest="count")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--method", choices=(*METHODS, "both"), default="both")
+    args = parser.parse_args()
+    found = []
+    for method in METHODS if args.method == "both" else (args.method,):
+        with tempfile.TemporaryDirectory() as root:
+            found += drill(method, Path(root), args.count, args.seed, args.first)
+    print(f"{len(found)} differences")
+    sys.exit(bool(found))
 
 
 def make_images(method: str, root: Path) -> str:

@@ -8,7 +8,6 @@ now and then told to stop instead; then all must have ended within 60 seconds, t
 started again. Ends with 0 if every array and every line of metrics is what an undisturbed run makes, bit for bit.
 """
 
-import argparse
 import os
 import random
 import re
@@ -16,7 +15,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -192,21 +190,5 @@ def drill(method: str, root: Path, deaths: int, seed: int, first: int = 0, count
     return found
 
 
-def main() -> None:
-    """Runs the drill from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--deaths", type=int, default=1)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--first", type=int, default=0)
-    parser.add_argument("--method", choices=(*common.METHODS, "both"), default="both")
-    args = parser.parse_args()
-    found = []
-    for method in common.METHODS if args.method == "both" else (args.method,):
-        with tempfile.TemporaryDirectory() as root:
-            found += drill(method, Path(root), args.deaths, args.seed, args.first)
-    print(f"{len(found)} differences")
-    sys.exit(bool(found))
-
-
 if __name__ == "__main__":
-    main()
+    common.main(__doc__, "deaths", 1, drill)

@@ -6,12 +6,10 @@ Case k of a seed is the same run every time; `--first=100` goes on after 100 cas
 checkpoint is being written. Ends with 0 if every array and every line of metrics is the same bit for bit.
 """
 
-import argparse
 import random
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -94,21 +92,5 @@ def drill(method: str, root: Path, kills: int, seed: int, first: int = 0) -> lis
     return found
 
 
-def main() -> None:
-    """Runs the drill from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kills", type=int, default=3)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--first", type=int, default=0)
-    parser.add_argument("--method", choices=(*common.METHODS, "both"), default="both")
-    args = parser.parse_args()
-    found = []
-    for method in common.METHODS if args.method == "both" else (args.method,):
-        with tempfile.TemporaryDirectory() as root:
-            found += drill(method, Path(root), args.kills, args.seed, args.first)
-    print(f"{len(found)} differences")
-    sys.exit(bool(found))
-
-
 if __name__ == "__main__":
-    main()
+    common.main(__doc__, "kills", 3, drill)

@@ -20,7 +20,8 @@ from pathlib import Path
 
 import numpy as np
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.drills import common
+
 _AXES = {"size": (64, 96, 128, 192, 256), "batch": (1, 2, 4, 8), "width": (8, 16, 32, 64)}
 _FIGURES = ("min_s", "flops", "temporary_mib")
 
@@ -53,7 +54,8 @@ def sizes(config: str, fixed: dict[str, int], rounds: int, axes: dict[str, tuple
 
 
 def _benchmark(config: str, *flags: str) -> dict:
-    command = [sys.executable, str(ROOT / "launch" / "benchmark.py"), f"--config={config}", "--json", "--steps=5"]
+    launcher = str(common.ROOT / "launch" / "benchmark.py")
+    command = [sys.executable, launcher, f"--config={config}", "--json", "--steps=5"]
     done = subprocess.run([*command, *flags], capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"{' '.join(flags)}: {done.stderr[-500:]}")
@@ -71,11 +73,9 @@ def _best(reports: list[dict]) -> dict:
 
 def steps(method: str, count: int) -> None:
     """Trains the tests' tiny config and reads the process's memory from outside as it goes."""
-    from tests.drills import common
-
     with tempfile.TemporaryDirectory() as root:
         images, workdir = common.make_images(method, Path(root) / "images"), Path(root) / "run"
-        process = subprocess.Popen(_child("train", method, images, str(workdir), str(count)), cwd=ROOT)
+        process = subprocess.Popen(_child("train", method, images, str(workdir), str(count)), cwd=common.ROOT)
         seen: dict[int, float] = {}
         while process.poll() is None:
             lines = (workdir / "metrics.jsonl").read_text().splitlines() if (workdir / "metrics.jsonl").exists() else []
@@ -92,14 +92,11 @@ def steps(method: str, count: int) -> None:
 def train(method: str, images: str, workdir: str, count: str) -> None:
     """The child of `steps`."""
     from gan_ssl.training import loop
-    from tests import conftest, tiny  # noqa: F401  conftest sets the devices and the cache
+    from tests import conftest  # noqa: F401  it sets the devices and the cache
 
-    fields = {"num_steps": int(count), "checkpoint_steps": int(count) // 8, "log_steps": 20, "data__dir": images}
-    if method == "op_gan":
-        config = tiny.config(data__name="folder", sample_steps=int(count) // 8, **fields)
-    else:
-        config = tiny.faces_config(data__name="classes", data__attributes=(), data__exclusive=(), **fields)
-    loop.train_and_evaluate(config, workdir)
+    fields = {"num_steps": int(count), "checkpoint_steps": int(count) // 8, "log_steps": 20}
+    pictures = {"sample_steps": int(count) // 8} if method == "op_gan" else {}
+    loop.train_and_evaluate(common.tiny_config(method, images, **fields, **pictures), workdir)
 
 
 def folder(count: int) -> None:
@@ -108,7 +105,7 @@ def folder(count: int) -> None:
         _link_images(Path(root), count)
         for form in ("folder", "csv"):
             for profile in ("", "profile"):
-                subprocess.run(_child("open_images", form, root, profile), cwd=ROOT, check=True)
+                subprocess.run(_child("open_images", form, root, profile), cwd=common.ROOT, check=True)
 
 
 def _link_images(root: Path, count: int) -> None:
@@ -178,7 +175,7 @@ def records(count: int) -> None:
     """Streams a set of `count` noise images a domain, prepared as array_record, for two passes."""
     with tempfile.TemporaryDirectory() as root:
         for command in ("prepare", "stream"):
-            subprocess.run(_child(command, root, str(count)), cwd=ROOT, check=True)
+            subprocess.run(_child(command, root, str(count)), cwd=common.ROOT, check=True)
 
 
 def _noise_builder(count: int):
