@@ -25,6 +25,8 @@ MAY_CHANGE_ON_RESUME = (
     *("data.class_names", "data.ignore_index"),
     "evaluation",
 )
+# What runs did before a field existed: fills the configs that lie beside their weights.
+_BEFORE = {"pretext.twin_local": 0.0, "loss.content_left": 1.0, "evaluation.segmenter": "unet"}
 
 
 def apply_variants(config: ConfigDict, names: str, variants: Mapping[str, Callable[[ConfigDict], None]]) -> ConfigDict:
@@ -205,6 +207,10 @@ def from_json(text: str | bytes) -> ConfigDict:
             if key not in known or "." in name:
                 raise unknown_field(key)
             _check_type(key, leaf, known[key])
+    for key, value in _BEFORE.items():
+        group, _, name = key.rpartition(".")
+        if isinstance(fields.get(group), dict):
+            fields[group].setdefault(name, value)
     return validate(ConfigDict(fields))
 
 

@@ -121,7 +121,7 @@ def _model_config() -> ConfigDict:
     model.discriminator_layers = 3
     # The siamese features have 8 times as many channels.
     model.siamese_width = 64
-    # Strides of the siamese trunk: (2, 2, 2) for 85-pixel patches, (1, 2, 2) for 21 to 32.
+    # Strides of the siamese trunk, 3 to 5 of them: (2, 2, 2) for 85-pixel patches, (1, 2, 2) for 21 to 32.
     model.siamese_strides = (2, 2, 2)
     # Initialisation of MatchGAN's discriminator: uniform (PyTorch's default, published) or kaiming (ours).
     model.discriminator_init = "kaiming"
@@ -156,6 +156,8 @@ def _pretext_config() -> ConfigDict:
     pretext.twin_grey = 1.0
     # Probability of the negative: 0.4 where things light up by night, 0 elsewhere.
     pretext.twin_negative = 0.0
+    # Strength of a smooth light across the twin, as of a lamp beside it: log of its largest gain; 0 for even light.
+    pretext.twin_local = 0.0
     # Temperature of the contrast over places.
     pretext.temperature = 0.1
     return pretext
@@ -173,6 +175,8 @@ def _loss_config() -> ConfigDict:
     loss.content_form = "twins"
     # Content registration: of features, generators only (twins); of maps, both players (maps).
     loss.content = 1.0
+    # Share of that weight which is left at the last step; it falls linearly.
+    loss.content_left = 1.0
     # Contrast over places that teaches S its content features (twins; S only).
     loss.twin = 1.0
     # Squared positive correlation of maps at other positions, which keeps them alive (maps; S only).
@@ -204,6 +208,8 @@ def _optimizer_config() -> ConfigDict:
 
 def _evaluation_config() -> ConfigDict:
     evaluation = ConfigDict()
+    # unet or pspnet, which the paper scores with as well.
+    evaluation.segmenter = "unet"
     # Segmenters trained on labelled domain b, whose scores are averaged: one is no judge.
     evaluation.num_segmenters = 3
     # Updates of each.

@@ -104,8 +104,8 @@ RULES: dict[str, Rule] = {
     "model.discriminator_init": _one_of("uniform", "kaiming"),
     "model.siamese_width": _at_least(1),
     "model.siamese_strides": (
-        lambda v: len(v) == 3 and all(s in (1, 2) for s in v),
-        "3 strides of 1 or 2",
+        lambda v: 3 <= len(v) <= 5 and all(s in (1, 2) for s in v),
+        "3 to 5 strides of 1 or 2",
     ),
     "model.normalise": _one_of(*siamese.NORMALISATIONS),
     "model.siamese_init": _one_of("normal", "kaiming"),
@@ -121,12 +121,14 @@ RULES: dict[str, Rule] = {
     "pretext.twin_grey": _between(0, 1),
     "pretext.twin_negative": _between(0, 1),
     "pretext.temperature": (lambda v: v > 0, "above 0"),
+    "loss.content_left": _between(0, 1),
     "loss.content_form": _one_of("twins", "maps"),
     "optimizer.learning_rate": (lambda v: v > 0, "above 0"),
     "optimizer.discriminator_learning_rate": (lambda v: v > 0, "above 0"),
     "optimizer.beta1": (lambda v: 0 <= v < 1, "at least 0 and below 1"),
     "optimizer.beta2": (lambda v: 0 <= v < 1, "at least 0 and below 1"),
     "optimizer.constant_share": _between(0, 1),
+    "evaluation.segmenter": _one_of("unet", "pspnet"),
     "evaluation.num_segmenters": _at_least(1),
     "evaluation.segmenter_steps": _at_least(1),
     "evaluation.segmenter_width": _at_least(1),
@@ -141,7 +143,7 @@ RULES: dict[str, Rule] = {
             *("adversarial", "cycle", "identity", "content", "twin", "contrast", "domain"),
             *("gradient_penalty", "classification", "reconstruction", "match"),
         ),
-        "pretext": ("twin_log_gamma", "twin_gain", "twin_offset", "twin_noise"),
+        "pretext": ("twin_log_gamma", "twin_gain", "twin_offset", "twin_noise", "twin_local"),
     }.items()
     for name in names
 }

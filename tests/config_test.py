@@ -1,6 +1,7 @@
 """The validation step: one line that names the field, the value and what is allowed."""
 
 import importlib
+import json
 
 import pytest
 from hypothesis import given, settings
@@ -87,6 +88,16 @@ def test_json_round_trip_keeps_every_value_and_hash():
     read = configs.from_json(configs.to_json(config))
     assert configs.flatten(read) == configs.flatten(config)
     assert configs.config_hash(read) == configs.config_hash(config)
+
+
+def test_a_config_of_before_a_field_existed_says_what_runs_then_did():
+    config = configs.validate(tiny.config())
+    fields = json.loads(configs.to_json(config))
+    del fields["pretext"]["twin_local"], fields["evaluation"]["segmenter"]
+    assert configs.from_json(json.dumps(fields)) == config
+    del fields["pretext"]["grid"]
+    with pytest.raises(errors.ConfigError, match="pretext.grid is missing"):
+        configs.from_json(json.dumps(fields))
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", "null", '{"method": 3}'])

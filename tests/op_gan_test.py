@@ -9,6 +9,7 @@ import pytest
 from gan_ssl import interop
 from gan_ssl.data.images import normalise
 from gan_ssl.methods import op_gan, siamese_terms
+from gan_ssl.methods import state as states
 from gan_ssl.training import parallel
 from tests import golden, tiny
 
@@ -176,6 +177,20 @@ def test_cyclegan_is_the_same_file_without_the_siamese_network():
     after, _, metrics = _steps(config, state, tiny.batch(), 1, 2)
     assert not any("siamese" in name or "domain" in name for name in metrics)
     chex.assert_trees_all_equal(after.discriminator.params["siamese"], state.discriminator.params["siamese"])
+
+
+def test_the_weight_of_content_falls_to_what_is_left():
+    share = lambda step, left: float(states.linear_share(step, 5, left))
+    assert [share(step, 0.2) for step in range(5)] == pytest.approx([1.0, 0.8, 0.6, 0.4, 0.2])
+    assert share(3, 1.0) == 1.0
+
+    config = tiny.config(num_steps=5, loss__content_left=0.0, loss__content=100.0)
+    state, images = state_like(config), {d: normalise(jnp.asarray(x)) for d, x in tiny.batch(1).items()}
+    keys, frozen = jax.random.split(jax.random.PRNGKey(0), 1), config.copy_and_resolve_references().lock()
+    loss = jax.jit(lambda step: op_gan.generator_loss(*players, images, keys, frozen, step)[1][1])
+    players = state.generator.params, state.discriminator.params
+    first, last = loss(0), loss(4)
+    chex.assert_trees_all_close(first["total"] - last["total"], 100.0 * first["content"], rtol=1e-4)
 
 
 def test_averaged_weights_lag_behind():

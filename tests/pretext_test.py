@@ -87,6 +87,17 @@ def test_strength_zero_changes_nothing_and_one_negative_inverts():
     chex.assert_trees_all_close(negative, -patches, atol=1e-6)
 
 
+def test_local_light_is_smooth_and_an_image_s_own():
+    none = dict.fromkeys(pretext.DEFAULT_STRENGTH, 0.0)
+    grey = jnp.full((2, 3, 12, 12, 3), -0.5)  # 0.25 on [0, 1]
+    lit = (pretext.photometric_twin(jax.random.PRNGKey(0), grey, none | {"local": 0.7}) + 1.0) / 2.0
+    gain = jnp.log(lit / 0.25)
+    assert 0.3 < float(jnp.max(jnp.abs(gain))) <= 0.7 + 1e-5
+    assert float(jnp.max(jnp.abs(jnp.diff(gain, axis=2)))) < 2 * 0.7 * 3 / 12 + 1e-5  # no edge is drawn
+    chex.assert_trees_all_close(lit[..., 0], lit[..., 1])
+    assert float(jnp.min(jnp.std(gain, axis=(2, 3)))) > 0.01
+
+
 def test_twins_keep_geometry():
     """The order of brightness along a ramp survives any light but the negative, which reverses it."""
     ramp = jnp.broadcast_to(jnp.linspace(-0.8, 0.8, 16)[None, None, :, None], (20, 4, 16, 3))

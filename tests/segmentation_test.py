@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gan_ssl import errors
-from gan_ssl.evaluation import scores, segmentation
+from gan_ssl.evaluation import scores, segmentation, segmentation_networks
 from tests import tiny
 
 
@@ -17,24 +17,34 @@ def _config(folder, **overrides):
 
 
 @pytest.mark.parametrize("size", [(8, 8), (3, 20)])
-def test_any_size_is_segmented(size):
-    net = segmentation.UNet(num_classes=3, width=4)
+@pytest.mark.parametrize("name", ["unet", "pspnet"])
+def test_any_size_is_segmented(name, size):
+    net = segmentation.NETWORKS[name](num_classes=3, width=4)
     params = jax.jit(net.init)(jax.random.key(0), jnp.zeros((1, *size, 3)))["params"]
     images = np.zeros((17, *size, 3), np.uint8)
     labels = segmentation.Segmenter(net, params).predict(images)
     assert labels.shape == (17, *size) and labels.dtype == np.uint8
 
 
-def test_learns_left_from_right_and_ignores_what_is_ignored():
+def test_pooling_averages_fields_as_the_paper_does():
+    x = jnp.arange(7.0).reshape(1, 1, 7, 1)
+    pooled = segmentation_networks._pooled(x, 3)[0, 0, :, 0]
+    np.testing.assert_allclose(pooled, [1.0, 3.0, 5.0])  # of 0 to 2, 2 to 4, 4 to 6
+
+
+@pytest.mark.parametrize("name", ["unet", "pspnet"])
+def test_learns_left_from_right_and_ignores_what_is_ignored(name):
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 2, (8, 4, 4), dtype=np.uint8).repeat(6, axis=1).repeat(6, axis=2)
     images = np.where(labels[..., None], (200, 60, 60), (60, 60, 200)).astype(np.uint8)
     spoilt = labels.copy()
     spoilt[:, ::2] = 9
-    options = _config("").evaluation
+    options = _config("", evaluation__segmenter=name, evaluation__segmenter_steps=60).evaluation
     (segmenter,) = segmentation.train(images, spoilt, 2, options, ignore_index=9, seeds=[0])
     matrix = scores.confusion_matrix(labels, segmenter.predict(images), 2)
-    assert scores.mean_iou(matrix) > 0.9
+    assert (
+        scores.mean_iou(matrix) > {"unet": 0.9, "pspnet": 0.8}[name]
+    )  # whose edges are those of a quarter of the size
 
 
 def test_jitter_changes_the_light_and_not_the_range():

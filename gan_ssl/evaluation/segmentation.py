@@ -1,4 +1,4 @@
-"""U-Nets that learn to segment real images of domain b, and then judge what a translator makes of domain a.
+"""Networks that learn to segment real images of domain b, and then judge what a translator makes of domain a.
 
 One is no judge: two that were trained alike can differ by points on pictures of another look. Several are trained,
 with photometric jitter, and kept in the user's cache.
@@ -20,68 +20,18 @@ from gan_ssl import data, errors, pretext
 from gan_ssl.data.images import normalise
 from gan_ssl.evaluation import cache
 from gan_ssl.evaluation.batches import in_batches
-from gan_ssl.networks.layers import Conv, average_halve
+from gan_ssl.evaluation.segmentation_networks import NETWORKS
 
 LEARNING_RATE = 1.5e-2
 JITTER = {"log_gamma": 0.5, "gain": 0.3, "offset": 0.1, "noise": 0.05, "grey": 0.3, "negative": 0.0}
-_LEVELS = 3
 _PREDICT_BATCH = 16
 _CACHE_VERSION = 1  # to be raised whenever the same settings train another segmenter than before
-
-
-class UNet(nn.Module):
-    """A small U-Net (Ronneberger et al., MICCAI 2015), made for few cores.
-
-    One convolution a stage, averaged down, repeated pixels up; features of the same size are added rather than
-    concatenated, which scores the same for two thirds of the time.
-
-    Attributes:
-        num_classes: channels of the output.
-        width: channels at full size; doubled a level.
-    """
-
-    num_classes: int
-    width: int = 16
-
-    @nn.compact
-    def __call__(self, images: jax.Array) -> jax.Array:
-        """Returns logits `[batch, height, width, num_classes]` for images of any size in [-1, 1]."""
-        height, width = images.shape[1:3]
-        far = [(0, -size % 2**_LEVELS) for size in (height, width)]
-        x = jnp.pad(images, ((0, 0), *far, (0, 0)), mode="symmetric")
-        encoded = []
-        for level in range(_LEVELS):
-            x = self._block(x, level, f"down_{level}")
-            encoded.append(x)
-            x = average_halve(x)
-        x = self._block(x, _LEVELS, "middle")
-        for level in reversed(range(_LEVELS)):
-            x = _double(self._conv(x, 1, level, f"reduce_{level}")) + encoded.pop()
-            x = self._block(x, level, f"up_{level}")
-        return Conv(self.num_classes, 1, kernel_init=nn.initializers.lecun_normal(), name="classify")(x)[
-            :, :height, :width
-        ]
-
-    def _conv(self, x: jax.Array, side: int, level: int, name: str) -> jax.Array:
-        init = nn.initializers.he_normal()
-        return Conv(self.width * 2**level, side, padding=side // 2, use_bias=False, kernel_init=init, name=name)(x)
-
-    def _block(self, x: jax.Array, level: int, name: str) -> jax.Array:
-        groups = nn.GroupNorm(num_groups=None, group_size=max(1, self.width // 2), name=f"{name}_norm")
-        return nn.relu(groups(self._conv(x, 3, level, name)))
-
-
-def _double(x: jax.Array) -> jax.Array:
-    """Repeats each pixel 2x2."""
-    batch, height, width, channels = x.shape
-    repeated = jnp.broadcast_to(x[:, :, None, :, None], (batch, height, 2, width, 2, channels))
-    return repeated.reshape(batch, 2 * height, 2 * width, channels)
 
 
 class Segmenter(NamedTuple):
     """A trained network."""
 
-    net: UNet
+    net: nn.Module
     params: dict
 
     def predict(self, images: np.ndarray) -> np.ndarray:
@@ -90,7 +40,7 @@ class Segmenter(NamedTuple):
 
 
 @jax.jit(static_argnums=0)
-def _predict(net: UNet, params: dict, images: jax.Array) -> jax.Array:
+def _predict(net: nn.Module, params: dict, images: jax.Array) -> jax.Array:
     return jnp.argmax(net.apply({"params": params}, normalise(images)), axis=-1).astype(jnp.uint8)
 
 
@@ -108,7 +58,7 @@ def jitter_images(rng: jax.Array, images: jax.Array) -> jax.Array:
     return images + share * (blurred - images)
 
 
-def _make_step(net: UNet, tx: optax.GradientTransformation, options: ConfigDict, ignore_index: int) -> Callable:
+def _make_step(net: nn.Module, tx: optax.GradientTransformation, options: ConfigDict, ignore_index: int) -> Callable:
     """Returns `step(params, opt_state, rng, images, labels)`, which draws a batch of all images and updates."""
 
     def loss_fn(params, images, labels):
@@ -152,7 +102,7 @@ def train(
     Returns:
         The segmenters, in the order of the seeds.
     """
-    net = UNet(num_classes, options.segmenter_width)
+    net = NETWORKS[options.segmenter](num_classes, options.segmenter_width)
     steps = options.segmenter_steps
     warmup = min(50, steps // 10)
     tx = optax.adam(optax.warmup_cosine_decay_schedule(0.0, LEARNING_RATE, warmup, max(steps, warmup + 1)))
@@ -203,8 +153,8 @@ def trained_segmenters(config: ConfigDict) -> list[Segmenter]:
         raise errors.DataError("the training images of domain b have no labels, so no segmenter can learn from them")
     key = _cache_key(config, source.fingerprint(), num_classes)
     count = config.evaluation.num_segmenters
-    paths = [cache_dir() / f"unet_{key}_{seed}.msgpack" for seed in range(count)]
-    net = UNet(num_classes, config.evaluation.segmenter_width)
+    paths = [cache_dir() / f"{config.evaluation.segmenter}_{key}_{seed}.msgpack" for seed in range(count)]
+    net = NETWORKS[config.evaluation.segmenter](num_classes, config.evaluation.segmenter_width)
     cached = [cache.read(path) for path in paths]
     found = [None if params is None else Segmenter(net, params) for params in cached]
     missing = [seed for seed in range(count) if found[seed] is None]

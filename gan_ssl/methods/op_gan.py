@@ -80,7 +80,12 @@ def create_state(rng: jax.Array, config: ConfigDict) -> GanState:
 
 
 def generator_loss(
-    params: dict, fixed: dict, images: dict[str, jax.Array], keys: jax.Array, config: ConfigDict
+    params: dict,
+    fixed: dict,
+    images: dict[str, jax.Array],
+    keys: jax.Array,
+    config: ConfigDict,
+    step: jax.Array | int = 0,
 ) -> tuple[jax.Array, tuple[dict[str, jax.Array], Metrics]]:
     """The generators' objective, with discriminators and siamese network fixed (OP-GAN, eq. 6).
 
@@ -90,6 +95,7 @@ def generator_loss(
         images: `{'a', 'b'}`, each `[batch, height, width, 3]` in [-1, 1].
         keys: `[batch]` keys for the patch pairs.
         config: weights and sizes.
+        step: of the run, on which the weight of the content task depends.
 
     Returns:
         The weighted sum, and the translations `{'a', 'b'}` with the unweighted terms.
@@ -111,7 +117,8 @@ def generator_loss(
         terms["identity"] = sum(losses.l1_loss(images[d], made[d][size:]) for d in "ab")
     if self_supervised(config):
         terms |= siamese_terms.for_generators(nets.siamese, fixed["siamese"], images, fakes, keys, config)
-    total = sum(weight[name] * term for name, term in terms.items())
+    shares = {"content": states.linear_share(step, config.num_steps, weight.content_left)}
+    total = sum(weight[name] * shares.get(name, 1.0) * term for name, term in terms.items())
     return total, (fakes, terms | {"total": total})
 
 
@@ -164,7 +171,7 @@ def train_step(state: GanState, batch: Batch, config: ConfigDict) -> tuple[GanSt
     keys = jax.vmap(lambda k: jax.random.split(k, 4))(states.example_keys(state, images["a"].shape[0]))
     player, opponent = state.generator, state.discriminator
     gradient = jax.grad(generator_loss, has_aux=True)
-    grads, (fakes, terms) = gradient(player.params, opponent.params, images, keys[:, 0], config)
+    grads, (fakes, terms) = gradient(player.params, opponent.params, images, keys[:, 0], config, state.step)
     grads, terms = states.global_mean((grads, terms))
     player = player.apply_gradients(grads=grads)
 

@@ -51,6 +51,11 @@ def linear_decay(learning_rate: float, num_steps: int, constant_share: float) ->
     return optax.join_schedules([optax.constant_schedule(learning_rate), decay], [constant])
 
 
+def linear_share(step: jax.Array | int, num_steps: int, left: float) -> jax.Array | float:
+    """Falls linearly from 1 at step 0 to `left` at the last one."""
+    return 1.0 if left == 1.0 else 1.0 - (1.0 - left) * (step / max(num_steps - 1, 1))
+
+
 def create_player(params: Any, config: ConfigDict, learning_rate: float, num_updates: int = 0) -> TrainState:
     """Makes a player's TrainState with Adam as `config.optimizer` says, for `num_updates` (0: `num_steps`) updates."""
     schedule = linear_decay(learning_rate, num_updates or config.num_steps, config.optimizer.constant_share)

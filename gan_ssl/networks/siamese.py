@@ -45,8 +45,9 @@ class Siamese(nn.Module):
     """Tells whether two patches show the same content, and which domains they lie in.
 
     Attributes:
-        width: the trunk has 2, 4 and 8 times as many channels; the features have 8 times as many.
-        strides: of the three trunk convolutions; (2, 2, 2) for 85-pixel patches, (1, 2, 2) for 21 to 32 pixels.
+        width: the trunk has 2, 4 and then 8 times as many channels; the features have 8 times as many.
+        strides: of the trunk's convolutions; (2, 2, 2) for 85-pixel patches, (1, 2, 2) for 21 to 32 pixels; more of
+            them see more.
         normalise: of the content map, see `normalise_map`.
         kernel_init: `normal` (N(0, 0.02), published) or `kaiming` (features that start at unit scale, which the twin
             task needs).
@@ -62,7 +63,7 @@ class Siamese(nn.Module):
     def setup(self):
         init = kaiming_init if self.kernel_init == "kaiming" else normal_init()
         self.trunk = [
-            Conv(self.width * 2 ** (i + 1), 3, stride=stride, padding=1, normed=True, kernel_init=init)
+            Conv(self.width * min(2 ** (i + 1), 8), 3, stride=stride, padding=1, normed=True, kernel_init=init)
             for i, stride in enumerate(self.strides)
         ]
         # In the maps form a bias of these two would cancel: it would have no gradient but rounding noise.

@@ -35,7 +35,9 @@ def resolve(config: ConfigDict) -> ConfigDict:
 
 def create_train_state(config: ConfigDict) -> GanState:
     """Makes the state of step 0, from the seed or from the weights that `init_from` names."""
-    state = methods.get(config.method).create_state(jax.random.PRNGKey(config.seed), config)
+    # As one program, which the cache keeps: op by op it is 200 programs of a draw each, compiled at every start.
+    create = jax.jit(lambda rng: methods.get(config.method).create_state(rng, config))
+    state = create(jax.random.PRNGKey(config.seed))
     return initialise_from(state, config.init_from) if config.init_from else state
 
 
@@ -161,7 +163,9 @@ def _train(
                 writer.write(step, scalars)
             progress.report(step, scalars)
         if config.sample_steps and (last or step % config.sample_steps == 0) and writer:
-            writer.picture(step, sample(parallel.gather_state(sharded)))
+            picture = sample(parallel.gather_state(sharded))
+            writer.picture(step, picture)
+            progress.picture(picture)
         if saving:
             jax.block_until_ready(sharded)  # what is left of the step is no cost of saving
             with clock.measuring("save"):
