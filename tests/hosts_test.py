@@ -92,6 +92,13 @@ _SILENT = "UNAVAILABLE: The following tasks are unhealthy (stopped sending heart
             75,
             "error: process 0 died or cannot be reached; start again to go on",
         ),
+        (
+            _FATAL
+            + "absl::Status: DEADLINE_EXCEEDED: Deadline Exceeded\n\nRPC: /xla.CoordinationService/RegisterTask\n",
+            "os.abort()",
+            75,
+            "error: not all processes came within 5 minutes; start again to go on",
+        ),
         ("E1125 19:25:00.1 7 agent.cc:2] Polled an error\nerror: gone\n", "sys.exit(75)", 75, "error: gone"),
     ],
 )

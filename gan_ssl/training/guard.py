@@ -34,7 +34,7 @@ def run() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda received, frame: child.send_signal(received))
     held = []  # from where it is doomed
-    for line in child.stderr:
+    for line in child.stderr or ():
         text = line.decode(errors="replace")
         if held or _DOOM.match(text):
             held.append(text)
@@ -58,6 +58,8 @@ def _reason(text: str) -> str:
     dead = re.findall(r"(\d+)\n", listed[1]) if listed else []
     if dead:
         return f"process {', '.join(sorted(set(dead), key=int))} died or cannot be reached"
+    if "RegisterTask" in text:
+        return "not all processes came within 5 minutes"
     if re.search("UNAVAILABLE|DEADLINE_EXCEEDED|[Hh]eartbeat|leader", text):
         return "process 0 died or cannot be reached"
     return " ".join(text.split())[:300]

@@ -40,18 +40,30 @@ def finish(method: str, images: str, workdir: Path) -> None:
         raise RuntimeError(f"{workdir} ended with {code}: {common.last_lines(workdir.with_suffix('.log'))}")
 
 
-def kill_once(method: str, images: str, workdir: Path, rng: random.Random, seconds: float) -> str:
-    """Starts the training and kills it at a random moment; returns where that was, 'done' if it ended before."""
-    process, began = start(method, images, workdir), time.monotonic()
-    moment, saving = rng.uniform(0.2, 1.0) * seconds, rng.random() < 1 / 3
-    where = "at any moment"
+def newest(workdir: Path) -> int:
+    """Returns the step of the newest whole checkpoint; 0 where there is none."""
+    return max((int(p.name) for p in (workdir / "checkpoints").glob("*") if p.name.isdigit()), default=0)
+
+
+def kill_once(method: str, images: str, workdir: Path, rng: random.Random) -> str:
+    """Starts the training and kills it at a random moment; returns where that was, 'done' if it ended before.
+
+    Moments are told by what the run has done, not by the clock, which another load on the machine would upset: a few
+    saves after its start, or while it starts, and then any part of a second.
+    """
+    process, began, start_step = start(method, images, workdir), time.monotonic(), newest(workdir)
+    saves, saving = rng.randint(0, 3), rng.random() < 1 / 3
+    delay = rng.uniform(0.0, 0.6) if saves else rng.uniform(0.2, 8.0)
+    due, where = (None if saves or saving else began + delay), "at any moment" if saves or saving else "while starting"
     while process.poll() is None:
-        late = time.monotonic() - began >= moment
-        if late and not saving:
-            break
-        if late and any((workdir / "checkpoints").glob("*tmp*")):
-            where = "while saving"
-            break
+        if due is None and newest(workdir) >= start_step + 2 * saves:
+            due = time.monotonic() + (0.0 if saving else delay)
+        if due is not None and time.monotonic() >= due:
+            if not saving:
+                break
+            if any((workdir / "checkpoints").glob("*tmp*")):
+                where = "while saving"
+                break
         time.sleep(0.002)
     if process.poll() is not None:
         return "done"
@@ -74,15 +86,13 @@ def drill(method: str, root: Path, kills: int, seed: int, first: int = 0) -> lis
         A line a difference; none where all runs equal the undisturbed one.
     """
     images = common.make_images(method, root / "images")
-    finish(method, images, root / "warm")  # fills the compilation cache
-    began = time.monotonic()
     finish(method, images, root / "undisturbed")
-    seconds, found, done, case = time.monotonic() - began, [], 0, first
+    found, done, case = [], 0, first
     while done < kills:
         workdir, rng = root / f"case_{case}", random.Random(f"{method} {seed} {case}")
         moments = []
         for _ in range(min(rng.randint(1, 4), kills - done)):
-            moments.append(kill_once(method, images, workdir, rng, seconds))
+            moments.append(kill_once(method, images, workdir, rng))
             done += moments[-1] != "done"
         finish(method, images, workdir)
         differing = common.differences(workdir, root / "undisturbed")
