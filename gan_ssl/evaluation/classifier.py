@@ -183,6 +183,7 @@ def cache_dir() -> Path:
     return cache.folder("classifiers")
 
 
+@cache.one_at_a_time
 def trained_classifier(config: ConfigDict, space: LabelSpace) -> Classifier:
     """Returns the classifier of the real training images, from the cache or trained now.
 

@@ -135,6 +135,7 @@ def _cache_key(config: ConfigDict, fingerprint: str, num_classes: int) -> str:
     return cache.key(_CACHE_VERSION, fingerprint, num_classes, {name: fields[name] for name in names.split()})
 
 
+@cache.one_at_a_time
 def trained_segmenters(config: ConfigDict) -> list[Segmenter]:
     """Returns `config.evaluation.num_segmenters` segmenters of domain b, from the cache or trained now.
 
@@ -166,4 +167,4 @@ def trained_segmenters(config: ConfigDict) -> list[Segmenter]:
         ):
             cache.write(paths[seed], new.params)
             found[seed] = new
-    return found
+    return found  # pyright: ignore[reportReturnType] the missing ones were trained

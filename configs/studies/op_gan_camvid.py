@@ -1,0 +1,83 @@
+r"""OP-GAN on CamVid, dusk to day, at 96x72; the folder comes by flag.
+
+    python launch/study.py --study=configs/studies/op_gan_camvid.py --workdir=runs/op_gan_camvid --jobs=2 \
+        --config.data.dir=CAMVID
+
+CAMVID holds trainA, trainB, testA, testB and the label folders, see the README's "Your own images"; labels are of
+eleven classes, and 11 is unlabelled. Training reads none. 22 runs of about 15 minutes on one core each.
+"""
+
+from gan_ssl.studies import Row, Score, Study
+
+_CLASSES = (
+    *("sky", "building", "pole", "road", "pavement", "tree"),
+    *("sign", "fence", "car", "pedestrian", "bicyclist"),
+)
+_DATA = {
+    "data.name": "folder",
+    "data.image_size": (72, 96),
+    "data.load_size": (72, 96),
+    "data.ignore_index": 11,
+    "data.class_names": _CLASSES,
+    "num_steps": 3000,
+    "pretext.twin_negative": 0.0,  # nothing is dark by day because it is lit by night
+}
+_PUBLISHED = {
+    "loss.content_form": "maps",
+    "loss.content": 1.0,
+    "model.siamese_init": "normal",
+    "pretext.pairs": (1, 1, 1, 1),
+}
+_GENTLE = {"loss.content": 1.0}  # at the weight of scenes flat skies get blobs
+_JUDGED = {"untranslated": "direct", "by day (ceiling)": "ceiling"}
+
+
+def _iou(name, label):
+    references = {title: f"{group}.{name}" for title, group in _JUDGED.items()}
+    return Score(f"translated.{name}", label, percent=True, references=references)
+
+
+def get_study():
+    """Returns the study."""
+    quick = "configs/op_gan.py:quick"
+    rows = (
+        Row("cyclegan", f"{quick},cyclegan", seeds=range(5), label="CycleGAN"),
+        Row("published_content", f"{quick},content", _PUBLISHED, label="published form, content task"),
+        Row(
+            "published_domain",
+            f"{quick},domain",
+            _PUBLISHED | {"loss.content": 0.0},
+            label="published form, domain task",
+        ),
+        Row("published_both", quick, _PUBLISHED, label="published form, both tasks"),
+        Row("twins", f"{quick},content", _GENTLE, label="twins"),
+        Row("twins_domain", quick, _GENTLE, seeds=range(5), label="twins and domain task"),
+    )
+    scores = (
+        _iou("miou", "mIoU"),
+        _iou("iou.sky", "sky"),
+        _iou("iou.building", "building"),
+        _iou("iou.tree", "tree"),
+        _iou("iou.car", "car"),
+        _iou("pixel_accuracy", "pixels right"),
+        Score("edges_kept", "source's edges kept", digits=2),
+    )
+    return Study(
+        title="OP-GAN on CamVid: dusk to day",
+        text=(
+            "The same small networks with different objectives. mIoU and IoU are of three U-Nets that learnt on day "
+            "pictures with photometric jitter; the edges need no segmenter."
+        ),
+        rows=rows,
+        scores=scores,
+        base="cyclegan",
+        overrides=_DATA,
+        details={"IoU by class": "translated.iou.*"},
+        losses=(
+            "train/generator/cycle",
+            "train/generator/adversarial",
+            "train/generator/content",
+            "train/siamese/content_std",
+            "train/siamese/domain_accuracy",
+        ),
+    )
