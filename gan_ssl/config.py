@@ -26,7 +26,7 @@ MAY_CHANGE_ON_RESUME = (
     "evaluation",
 )
 # What runs did before a field existed: fills the configs that lie beside their weights.
-_BEFORE = {"pretext.twin_local": 0.0, "loss.content_left": 1.0, "evaluation.segmenter": "unet"}
+_BEFORE = {"pretext.twin_local": 0.0, "pretext.places": 256, "loss.content_left": 1.0, "evaluation.segmenter": "unet"}
 
 
 def apply_variants(config: ConfigDict, names: str, variants: Mapping[str, Callable[[ConfigDict], None]]) -> ConfigDict:
@@ -110,7 +110,7 @@ def _check_type(name: str, value: Any, default: Any) -> None:
         raise errors.ConfigError(f"config.{name} is {_shown(value)}; allowed: {allowed}")
 
 
-def _is_encodable(text: str) -> bool:
+def _is_encodable(text: Any) -> bool:
     """Whether the operating system takes it for the name of a file."""
     try:
         return b"\0" not in os.fsencode(text)
@@ -134,13 +134,13 @@ def _check_together(config: ConfigDict) -> None:
         raise errors.ConfigError(
             f"config.data.load_size is {data.load_size!r}; allowed: (0, 0) or at least image_size {data.image_size!r}"
         )
+    if not config.batch_size and config.method != "match_gan":
+        raise errors.ConfigError("config.batch_size is 0; allowed: at least 1")
     {"op_gan": _check_op_gan, "match_gan": _check_match_gan}.get(config.method, lambda config: None)(config)
 
 
 def _check_op_gan(config: ConfigDict) -> None:
     data, grid = config.data, config.pretext.grid
-    if not config.batch_size:
-        raise errors.ConfigError("config.batch_size is 0; allowed: at least 1")
     if config.pretext.twin_patches > grid**2:
         raise errors.ConfigError(
             f"config.pretext.twin_patches is {config.pretext.twin_patches}; allowed: at most grid x grid = {grid**2}"
@@ -214,7 +214,7 @@ def from_json(text: str | bytes) -> ConfigDict:
     return validate(ConfigDict(fields))
 
 
-def _with_tuples(value):
+def _with_tuples(value: Any) -> Any:
     if isinstance(value, dict):
         return {k: _with_tuples(v) for k, v in value.items()}
     return tuple(map(_with_tuples, value)) if isinstance(value, list) else value

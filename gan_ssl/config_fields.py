@@ -158,6 +158,8 @@ def _pretext_config() -> ConfigDict:
     pretext.twin_negative = 0.0
     # Strength of a smooth light across the twin, as of a lamp beside it: log of its largest gain; 0 for even light.
     pretext.twin_local = 0.0
+    # Places a layer that CUT contrasts.
+    pretext.places = 256
     # Temperature of the contrast over places.
     pretext.temperature = 0.1
     return pretext

@@ -118,6 +118,7 @@ RULES: dict[str, Rule] = {
         "4 whole numbers of at least 0, not all 0",
     ),
     "pretext.twin_patches": _at_least(1),
+    "pretext.places": _at_least(2),
     "pretext.twin_grey": _between(0, 1),
     "pretext.twin_negative": _between(0, 1),
     "pretext.temperature": (lambda v: v > 0, "above 0"),

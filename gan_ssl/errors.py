@@ -39,6 +39,10 @@ class GanSslError(Exception):
             message = f"{message[:half]} ... {message[-half:]}"
         super().__init__(printable(message))
 
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows instead of a traceback."""
+        return [f"error: {self}"]
+
 
 class ConfigError(GanSslError):
     """A config field is unknown, of a wrong type or out of range, or may not change on resume."""

@@ -1,4 +1,4 @@
-"""Pictures of pictures: grids with captions and coloured label maps, in NumPy and PIL alone."""
+"""Pictures: grids with captions and coloured label maps, in NumPy and PIL alone, and curves, which need Matplotlib."""
 
 import colorsys
 import os
@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+
+from gan_ssl import errors
 
 _STREET_COLOURS = {  # after Cityscapes; other names get evenly spread hues
     "sky": (70, 130, 180),
@@ -81,7 +83,7 @@ def image_grid(columns: Mapping[str, np.ndarray], max_rows: int = 8) -> np.ndarr
     width = max(images.shape[2] for images in cells.values())
     scale = max(1, -(-_SMALLEST_CELL // width))
     font = ImageFont.load_default()
-    band = sum(font.getmetrics()) if hasattr(font, "getmetrics") else 12
+    band = sum(font.getmetrics()) if isinstance(font, ImageFont.FreeTypeFont) else 12
     cell = (scale * width + _MARGIN, scale * height + _MARGIN)
     rows = max(len(images) for images in cells.values())
     sheet = Image.new("RGB", (cell[0] * len(cells) + _MARGIN, cell[1] * rows + band + 2 * _MARGIN), "white")
@@ -95,11 +97,46 @@ def image_grid(columns: Mapping[str, np.ndarray], max_rows: int = 8) -> np.ndarr
     return np.asarray(sheet)
 
 
-def _fit(caption: str, width: int, font: ImageFont.ImageFont) -> str:
+def _fit(caption: str, width: int, font: ImageFont.ImageFont | ImageFont.FreeTypeFont) -> str:
     """Shortens a caption to the pixels that its column has."""
     while caption and font.getlength(caption) > width:
         caption = caption[:-1]
     return caption
+
+
+def curves(lines: Sequence[Mapping[str, float]]) -> np.ndarray:
+    """Draws the losses of a run over its steps, a panel a player.
+
+    Args:
+        lines: as `training.metrics.read_metrics` gives them.
+
+    Returns:
+        `[height, width, 3]` uint8.
+
+    Raises:
+        ConfigError: Matplotlib is not installed.
+        ValueError: no line holds a loss.
+    """
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise errors.ConfigError("curves need Matplotlib: pip install 'gan_ssl[notebooks]'") from None
+    names = sorted({name for line in lines for name in line if name.startswith("train/") and name.count("/") == 2})
+    names = [name for name in names if not name.endswith("/total")]  # a weighted sum, far above its terms
+    if not names:
+        raise ValueError("no line holds a loss")
+    players = list(dict.fromkeys(name.split("/")[1] for name in names))
+    figure = Figure(figsize=(5 * len(players), 3.4), dpi=100, layout="constrained")
+    for player, axes in zip(players, figure.subplots(1, len(players), squeeze=False)[0], strict=True):
+        for name in (name for name in names if name.split("/")[1] == player):
+            points = [(line["step"], line[name]) for line in lines if name in line]
+            axes.plot(*zip(*points, strict=True), label=name.split("/")[2])
+        axes.set(title=player, xlabel="step")
+        axes.legend(fontsize="small")
+    canvas = FigureCanvasAgg(figure)  # not pyplot, which keeps figures and looks for a display
+    canvas.draw()
+    return np.array(canvas.buffer_rgba())[..., :3]
 
 
 def save_image(path: str | os.PathLike, image: np.ndarray | Image.Image) -> None:

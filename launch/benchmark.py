@@ -38,9 +38,9 @@ def main(argv):
     """Measures and prints."""
     _cli.require(argv, config=_CONFIG.value)
     for name, least in (("steps", 1), ("loop", 0), ("devices", 0)):
-        if flags.FLAGS[name].value < least:
+        if flags.FLAGS[name].value < least:  # pyright: ignore[reportOptionalOperand] it has a default
             raise errors.ConfigError(f"--{name} is {flags.FLAGS[name].value}; allowed: at least {least}")
-    config = benchmark.configure(_CONFIG.value, **{name: flags.FLAGS[name].value for name in _SIZES})
+    config = benchmark.configure(_CONFIG.value, **{name: flags.FLAGS[name].value for name in _SIZES})  # pyright: ignore[reportArgumentType] too
     with config.unlocked():
         config.num_devices = _DEVICES.value or config.num_devices
     report = benchmark.benchmark(config, steps=_STEPS.value, translate=_TRANSLATE.value, profile=_PROFILE.value)

@@ -48,7 +48,7 @@ def main(argv):
         _cli.require(argv, workdir=_WORKDIR.value)
         files = {name: flags.FLAGS[name].value for name in _FILES}
         groups = [group.split(",") for group in _EXCLUSIVE.value]
-        convert.files_to_workdir(files, _WORKDIR.value, _ATTRIBUTES.value, groups)
+        convert.files_to_workdir(files, _WORKDIR.value, _ATTRIBUTES.value, groups)  # pyright: ignore[reportArgumentType] empty by default
 
 
 if __name__ == "__main__":

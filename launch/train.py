@@ -32,7 +32,7 @@ def main(argv):
     from gan_ssl.training import loop  # late, so that the parent of a process stays small
 
     with hosts.joined(peers):
-        loop.train_and_evaluate(_CONFIG.value, _WORKDIR.value)
+        loop.train_and_evaluate(_CONFIG.value, _WORKDIR.value)  # pyright: ignore[reportArgumentType] required above
 
 
 if __name__ == "__main__":

@@ -93,8 +93,7 @@ _SILENT = "UNAVAILABLE: The following tasks are unhealthy (stopped sending heart
             "error: process 0 died or cannot be reached; start again to go on",
         ),
         (
-            _FATAL
-            + "absl::Status: DEADLINE_EXCEEDED: Deadline Exceeded\n\nRPC: /xla.CoordinationService/RegisterTask\n",
+            _FATAL + "absl::Status: DEADLINE_EXCEEDED: Deadline Exceeded\n\nRPC: /xla/RegisterTask\n",
             "os.abort()",
             75,
             "error: not all processes came within 5 minutes; start again to go on",

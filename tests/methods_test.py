@@ -30,5 +30,5 @@ def test_a_third_method_needs_a_module_and_a_line(tmp_path, monkeypatch):
 
 
 def test_unknown_method_is_named():
-    with pytest.raises(errors.ConfigError, match="'nothing'; allowed: op_gan, match_gan"):
+    with pytest.raises(errors.ConfigError, match="'nothing'; allowed: op_gan, match_gan, cut"):
         methods.get("nothing")

@@ -43,7 +43,7 @@ class Program:
     @property
     def temporary_bytes(self) -> int:
         """What the program needs on a device beside its arguments and results."""
-        return self.compiled.memory_analysis().temp_size_in_bytes
+        return self.compiled.memory_analysis().temp_size_in_bytes  # pyright: ignore[reportOptionalMemberAccess] compiled programs have one
 
 
 def update_steps(config: ConfigDict) -> dict[str, tuple[StepFn, str]]:

@@ -5,7 +5,7 @@ from ml_collections import ConfigDict
 
 from gan_ssl import config as configs
 from gan_ssl import errors, methods
-from gan_ssl.methods.state import Batch
+from gan_ssl.data import Batch
 
 # Names of labels where the recipe leaves them to its data: as many as CelebA's usual choice.
 _ATTRIBUTES = tuple(f"attribute_{i}" for i in range(5))

@@ -35,12 +35,15 @@ class AttributeSource(Protocol):
 
     def __len__(self) -> int:
         """Returns the number of images."""
+        ...
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         """Returns 'image' [height, width, 3] uint8 or uint16 and 'name' str."""
+        ...
 
     def fingerprint(self) -> str:
         """Returns a hash that changes when the data does."""
+        ...
 
 
 class _Chosen:
@@ -69,7 +72,7 @@ class _Chosen:
     @property
     def truth(self):
         """The source's `truth`, by the chosen attributes; what is not chosen keeps the image's own label."""
-        draw = self._source.truth  # an AttributeError here says that the source has none
+        draw = getattr(self._source, "truth")  # noqa: B009 an AttributeError here says that the source has none
 
         def chosen_truth(index: int, labels: Sequence[int]) -> np.ndarray:
             changes = dict(zip(self.attributes, map(int, labels), strict=True))
@@ -144,7 +147,8 @@ def attribute_arrays(config: ConfigDict, split: str, limit: int = 0) -> dict[str
 
 def where(source: AttributeSource, index: int) -> str:
     """Returns where the label of an image comes from: file and line where there is one, or the image's name."""
-    return source.where(index) if hasattr(source, "where") else source[index]["name"]
+    tell = getattr(source, "where", None)
+    return tell(index) if tell else source[index]["name"]
 
 
 def _open(config: ConfigDict, split: str) -> AttributeSource:
@@ -154,7 +158,7 @@ def _open(config: ConfigDict, split: str) -> AttributeSource:
     if name == "faces":
         from gan_ssl.data import faces
 
-        return faces.open_faces(split, smallest_drawing(faces.SIZES, config), data_dir=config.data.dir)
+        return faces.open_faces(split, smallest_drawing(faces.SIZES, config), data_dir=config.data.dir)  # pyright: ignore[reportReturnType] cached labels
     if name.startswith("tfds:"):
         return tfds_names.open_labelled_tfds(config, split)
     opener = getattr(labelled_files, f"open_{name}", None)

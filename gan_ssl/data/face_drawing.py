@@ -228,7 +228,7 @@ def _stream(split: str, index: int) -> int:
     return SPLITS.index(split) * 2**32 + index
 
 
-def draw_face(seed: int, split: str, index: int, size: int, labels: Sequence[int]) -> np.ndarray:
+def draw_face(seed: int, split: str, index: int, size: int, labels: Sequence[int] | np.ndarray) -> np.ndarray:
     """Draws one portrait: the same arguments give the same bits everywhere, other labels change what they name alone.
 
     Args:

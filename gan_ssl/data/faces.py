@@ -30,7 +30,7 @@ class Faces(embedded.Builder):
     BUILDER_CONFIGS = embedded.configs(SIZES)
 
     def _info(self) -> tfds.core.DatasetInfo:
-        size = int(self.builder_config.name)
+        size = int(self.builder_config.name)  # pyright: ignore[reportOptionalMemberAccess] ours have one
         features = {
             "image": tfds.features.Image(shape=(size, size, 3), encoding_format="png"),
             "attributes": dict.fromkeys(ATTRIBUTES, np.bool_),  # as TFDS stores CelebA's
@@ -47,7 +47,7 @@ class Faces(embedded.Builder):
         return {split: self._generate_examples(split) for split in EXAMPLES}
 
     def _generate_examples(self, split: str) -> Iterator[tuple[int, dict[str, Any]]]:
-        size = int(self.builder_config.name)
+        size = int(self.builder_config.name)  # pyright: ignore[reportOptionalMemberAccess] ours have one
         for index in tqdm.tqdm(range(EXAMPLES[split]), f"faces {split}", leave=False, disable=not sys.stderr.isatty()):
             labels = face_drawing.draw_labels(SEED, split, index)
             image = Image.fromarray(face_drawing.draw_face(SEED, split, index, size, labels))

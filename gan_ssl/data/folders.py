@@ -86,7 +86,7 @@ class FolderSource:
         return digest.hexdigest()
 
     def _label_path(self, name: str) -> str:
-        return os.path.join(self._label_folder, os.path.splitext(name)[0] + ".png")
+        return os.path.join(self._label_folder or "", os.path.splitext(name)[0] + ".png")
 
 
 def open_folder(config: ConfigDict, split: str, domain: str, labels: bool = True) -> FolderSource:
@@ -189,7 +189,7 @@ def verify(folder: str, names: list[str], decoding: dict[str, Any], skip_corrupt
 def file_digest(path: str) -> bytes:
     """Returns a hash of a file's content; raises DataError where it cannot be read."""
     with open_regular(path) as file:
-        return hashlib.file_digest(file, "sha256").digest()
+        return hashlib.file_digest(file, "sha256").digest()  # pyright: ignore[reportArgumentType] any binary file does
 
 
 def class_names(config: ConfigDict) -> tuple[str, ...]:

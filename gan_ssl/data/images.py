@@ -177,9 +177,10 @@ def resize_label(label: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 def _raw_mode(image: Image.Image) -> str:
     """The layout of the stored pixels, which Pillow knows until they are decoded."""
-    if not image.tile:
+    tile = getattr(image, "tile", None)
+    if not tile:
         return image.mode
-    args = image.tile[0][3]
+    args = tile[0][3]
     return str(args if isinstance(args, str) else args[0] if args else image.mode)
 
 
@@ -215,13 +216,13 @@ def _bands(shape: tuple[int, ...]) -> Iterator[slice]:
 
 
 def _to_uint16(values: np.ndarray, raw_mode: str, intensity_range: Sequence[float], name: str) -> np.ndarray:
-    full = _FULL_RANGES.get(raw_mode)
-    if not intensity_range and full is None:
+    limits = intensity_range or _FULL_RANGES.get(raw_mode)
+    if limits is None:
         raise DataError(
             f"{name}: {raw_mode} pixels from {values.min()} to {values.max()} have no full range; "
             "set data.intensity_range = (low, high)"
         )
-    low, high = intensity_range or full
+    low, high = limits
     if not (values.min() >= low and values.max() <= high):  # NaN fails too.
         raise DataError(
             f"{name}: values from {values.min()} to {values.max()}; allowed: data.intensity_range = ({low}, {high})"

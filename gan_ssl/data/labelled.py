@@ -40,7 +40,7 @@ class Labelled:
                 "data.labelled_count or data.labelled_fraction"
             )
         self._members = [chosen[of_image.ravel() == c] for c in range(len(self.labels))]
-        self._images = loading.ResizedImages.of(config, source, config.data.center_crop)
+        self._images = loading.ResizedImages.of(config, source, config.data.center_crop)  # pyright: ignore[reportArgumentType] it asks for images alone
         self._draws = _Draws(config, _LABELLED)
         self._targets = _Targets(config, _LABELLED, self.labels)
         _tell_counts(config, source, chosen)
@@ -75,7 +75,7 @@ class Unlabelled:
                 f"{_title(config)}: all {len(source)} training images are labelled; allowed: fewer, by "
                 "config.data.labelled_fraction or labelled_count, or config.data.unlabelled=False"
             )
-        self._images = loading.ResizedImages.of(config, source, config.data.center_crop)
+        self._images = loading.ResizedImages.of(config, source, config.data.center_crop)  # pyright: ignore[reportArgumentType] as above
         self._draws = _Draws(config, _UNLABELLED)
         self._targets = _Targets(config, _UNLABELLED, np.unique(source.labels[chosen], axis=0))
 

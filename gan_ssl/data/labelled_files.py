@@ -112,9 +112,9 @@ def open_classes(config: ConfigDict, split: str) -> LabelledFiles:
     levels = {s: [os.path.join(root, name) for name in names] for s, names in folders.SPLIT_NAMES.items()}
     split_folders = {s: next(filter(os.path.isdir, paths), None) for s, paths in levels.items()}
     if any(split_folders.values()):
-        if not split_folders[split]:
-            raise DataError(f"{levels[split][0]}: no such folder, wanted for the {split} images")
         folder = split_folders[split]
+        if not folder:
+            raise DataError(f"{levels[split][0]}: no such folder, wanted for the {split} images")
         found = _images_by_class(folder)
         # The classes of training count, so that labels mean the same in every split.
         known = list(_images_by_class(split_folders["train"])) if split_folders["train"] else list(found)
@@ -145,9 +145,9 @@ def open_rafd(config: ConfigDict, split: str) -> LabelledFiles:
     if strange:
         count = f"{len(strange)} of {len(names)} images"
         tell_once(logging.WARNING, f"{folder}: {count} not named as RaFD's and left out, the first: {strange[0]}")
-    frontal = [name for name in names if matches[name] and int(matches[name][1]) == _FRONTAL]
-    splits = held_out(matches[name][2] for name in frontal)
-    chosen = [name for name in frontal if splits[matches[name][2]] == split]
+    frontal = {name: match for name, match in matches.items() if match and int(match[1]) == _FRONTAL}
+    splits = held_out(match[2] for match in frontal.values())
+    chosen = [name for name, match in frontal.items() if splits[match[2]] == split]
     if not chosen:
         raise DataError(
             f"{folder}: no frontal {split} image; allowed: Rafd090_IDENTITY_GROUP_SEX_EMOTION_GAZE.jpg, EMOTION one of "
@@ -155,7 +155,7 @@ def open_rafd(config: ConfigDict, split: str) -> LabelledFiles:
         )
     counts = f"{len(frontal)} of {len(names)} images are frontal, {len(chosen)} of them {split}"
     tell_once(logging.INFO, f"{folder}: {counts}")
-    labels = np.array([[matches[name][3].lower() == emotion for emotion in EMOTIONS] for name in chosen], np.uint8)
+    labels = np.array([[frontal[name][3].lower() == emotion for emotion in EMOTIONS] for name in chosen], np.uint8)
     return LabelledFiles(config, folder, chosen, labels, EMOTIONS, (EMOTIONS,))
 
 

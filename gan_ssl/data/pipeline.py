@@ -149,7 +149,8 @@ def steps_per_epoch(config: ConfigDict, streams: Iterable[str] = ("unpaired",)) 
         DataError: the training images cannot be used, or for `unpaired` are fewer than a batch.
     """
     streams = tuple(dict.fromkeys(streams))
-    return len(streams) * -(-max(len(STREAMS[name](config)) for name in streams) // config.batch_size)
+    longest = max(len(STREAMS[name](config)) for name in streams)  # pyright: ignore[reportArgumentType] they have one
+    return len(streams) * -(-longest // config.batch_size)
 
 
 def resolve(config: ConfigDict, streams: Iterable[str]) -> ConfigDict:

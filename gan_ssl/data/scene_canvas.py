@@ -1,6 +1,7 @@
 """What scenes are drawn with: chance, a canvas and its two lights, all in integers so that the bits never differ."""
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 
@@ -10,6 +11,7 @@ SKY = 0  # the class of what nothing is painted over
 
 Colour = Sequence[int]
 Area = tuple[slice, slice]
+_T = TypeVar("_T")
 
 
 def _rgb(*channels: int) -> np.ndarray:
@@ -34,10 +36,12 @@ class Dice:
         """An integer in [low, high], both among them."""
         return low + (((self._bits.random_raw() >> 32) * (high - low + 1)) >> 32)
 
-    def choice(self, options: Sequence) -> object:
+    def choice(self, options: Sequence[_T]) -> _T:
+        """One of the options, all as likely."""
         return options[self.between(0, len(options) - 1)]
 
     def chance(self, percent: int) -> bool:
+        """Whether something of this likelihood happens."""
         return self.between(1, 100) <= percent
 
     def octets(self, *shape: int) -> np.ndarray:
@@ -79,16 +83,25 @@ class Canvas:
         """The coordinates x [1, w] and y [h, 1] of an area's points."""
         return self.x[:, area[1]], self.y[area[0]]
 
-    def paint(self, area: Area, colour: Colour, label: int | None = None, mask=True, glow: Colour = (0, 0, 0)):
+    def paint(
+        self,
+        area: Area,
+        colour: Colour,
+        label: int | None = None,
+        mask: np.ndarray | bool = True,
+        glow: Colour = (0, 0, 0),
+    ):
         """Paints an area where `mask` holds; without a label the class that is there stays."""
         target = self._words[area]
         word = _word(*colour, 0 if label is None else label, *glow, 0)
         np.copyto(target, (target & _CLASS) | word if label is None else word, where=mask)
 
     def box(self, x0: int, y0: int, x1: int, y1: int, colour: Colour, label: int | None = None, **kwargs):
+        """Paints a half-open box; see `paint`."""
         self.paint(self.area(x0, y0, x1, y1), colour, label, **kwargs)
 
     def ellipse(self, cx: int, cy: int, rx: int, ry: int, colour: Colour, label: int | None = None):
+        """Paints within an ellipse around (cx, cy)."""
         area = self.area(cx - rx, cy - ry, cx + rx, cy + ry)
         x, y = (axis.astype(np.int64) for axis in self.points(area))  # fourth powers of a coordinate
         self.paint(area, colour, label, ((x - cx) * ry) ** 2 + ((y - cy) * rx) ** 2 < (rx * ry) ** 2)

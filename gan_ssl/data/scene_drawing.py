@@ -6,6 +6,8 @@ on every machine and with every version of NumPy. Images are averaged from 2x2 p
 `scene_canvas` has the means, this file the objects: one function each, by what classes and counts they appear.
 """
 
+from typing import TypeVar
+
 import numpy as np
 
 from gan_ssl.data.scene_canvas import POINTS, SKY, UNIT, Canvas, Colour, Dice, vary
@@ -56,6 +58,9 @@ _LEAVES = ((44, 122, 40), (66, 128, 38), (34, 104, 52), (88, 120, 36), (56, 140,
 _LIT = ((250, 196, 96), (250, 214, 138), (236, 170, 74))
 
 
+_Heights = TypeVar("_Heights", int, np.ndarray)
+
+
 class _Street:
     """Where the road lies: every foot point and width in a scene follows from it."""
 
@@ -65,10 +70,10 @@ class _Street:
         self.far, self.near = dice.between(84, 120), dice.between(566, 636)  # half widths at the horizon, at the bottom
         self.foot_x = self.centre + dice.between(-60, 60)  # of the centre line, at the bottom of the picture
 
-    def half_width(self, y: int) -> int:
+    def half_width(self, y: _Heights) -> _Heights:
         return self.far + (self.near - self.far) * (y - self.horizon) // (UNIT - self.horizon)
 
-    def middle(self, y: int) -> int:
+    def middle(self, y: _Heights) -> _Heights:
         return self.centre + (self.foot_x - self.centre) * (y - self.horizon) // (UNIT - self.horizon)
 
     def foot(self, permille: int) -> int:

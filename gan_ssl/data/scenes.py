@@ -31,7 +31,7 @@ class Scenes(embedded.Builder):
     BUILDER_CONFIGS = embedded.configs(scene_drawing.SIZES)
 
     def _info(self) -> tfds.core.DatasetInfo:
-        size = int(self.builder_config.name)
+        size = int(self.builder_config.name)  # pyright: ignore[reportOptionalMemberAccess] ours have one
         features = {
             "image": tfds.features.Image(shape=(size, size, 3), encoding_format="png"),
             "label": tfds.features.Image(shape=(size, size, 1), encoding_format="png"),
@@ -49,7 +49,7 @@ class Scenes(embedded.Builder):
         return {f"{split}_{domain}": self._generate_examples(split, domain) for split, domain in _STORED}
 
     def _generate_examples(self, split: str, domain: str) -> Iterator[tuple[int, dict[str, Image.Image]]]:
-        size = int(self.builder_config.name)
+        size = int(self.builder_config.name)  # pyright: ignore[reportOptionalMemberAccess] ours have one
         indices = range(EXAMPLES[split])
         for index in tqdm.tqdm(indices, f"scenes {split}_{domain}", leave=False, disable=not sys.stderr.isatty()):
             scene = scene_drawing.draw_scene(SEED, split, domain, index, size)

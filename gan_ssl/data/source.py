@@ -24,6 +24,7 @@ class Source(Protocol):
 
     def __len__(self) -> int:
         """Returns the number of images."""
+        ...
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         """Returns an example.
@@ -31,9 +32,11 @@ class Source(Protocol):
         'image' is [height, width, 3] uint8 or uint16 and 'name' a str. Where known: 'label' [height, width] uint8 class
         indices, and 'truth' [height, width, 3] uint8, the same scene in the other domain.
         """
+        ...
 
     def fingerprint(self) -> str:
         """Returns a hash that changes when the data does."""
+        ...
 
 
 def open_source(config: ConfigDict, split: str, domain: str, labels: bool = True) -> Source:
@@ -60,9 +63,9 @@ def open_source(config: ConfigDict, split: str, domain: str, labels: bool = True
 
         parts = scenes.PARTS if labels else ("image",)
         side = smallest_drawing(scene_drawing.SIZES, config)
-        return scenes.open_scenes(split, domain, side, data_dir=data.dir, parts=parts)
+        return scenes.open_scenes(split, domain, side, data_dir=data.dir, parts=parts)  # pyright: ignore[reportReturnType] constants
     if data.name == "folder":
-        return folders.open_folder(config, split, domain, labels)
+        return folders.open_folder(config, split, domain, labels)  # pyright: ignore[reportReturnType] cached names
     if data.name.startswith("tfds:"):
         return tfds_names.open_tfds(config, split, domain)
     raise ConfigError(f"config.data.name is {data.name!r}; allowed: scenes, folder, tfds:NAME")

@@ -168,8 +168,9 @@ def _prepared(name: str, data_dir: str) -> Any | None:
     except tfds.core.DatasetNotFoundError:
         return None
     if builder.info.file_format is not tfds.core.FileFormat.ARRAY_RECORD:
+        found = getattr(builder.info.file_format, "value", "")
         raise DataError(
-            f"{builder.data_dir}: prepared as {builder.info.file_format.value}; allowed: array_record, so prepare it "
+            f"{builder.data_dir}: prepared as {found}; allowed: array_record, so prepare it "
             f"once with TensorFlow installed ({_recipe(name)}), {_OTHERWISE}"
         )
     return builder
@@ -184,7 +185,9 @@ def _prepare(name: str, data_dir: str) -> Any:
         # TFDS prints a banner where it misses TensorFlow; our one line says what to do.
         with contextlib.redirect_stdout(io.StringIO()):
             builder = tfds.builder_cls(base)(
-                data_dir=data_dir or None, config=builder_config or None, file_format="array_record"
+                data_dir=data_dir or None,
+                config=builder_config or None,
+                file_format="array_record",  # pyright: ignore[reportCallIssue] TFDS takes it
             )
             builder.download_and_prepare()
         return builder

@@ -62,7 +62,7 @@ def score(test: Labelled, space: LabelSpace, translate: Translate, classifier: C
         wanted.append(targets)
         edited.append(np.full(len(rows), place))
         if test.truth is not None:
-            truth = np.stack([test.truth(row, target) for row, target in zip(rows, targets, strict=True)])
+            truth = np.stack([test.truth(int(row), target) for row, target in zip(rows, targets, strict=True)])
             errors[name] = {
                 "translated": edit_errors(translated, truth, images),
                 "untranslated": edit_errors(images, truth, images),

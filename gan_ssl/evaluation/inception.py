@@ -6,7 +6,7 @@ and there are 1008 classes. The weights are not ours to give: see `find`.
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -47,7 +47,7 @@ class _Conv(nn.Module):
         kernel = self.param("kernel", nn.initializers.he_normal(), shape, jnp.float32)
         strides, numbers = (self.stride, self.stride), ("NHWC", "HWIO", "NHWC")
         y = jax.lax.conv_general_dilated(x, kernel, strides, self.padding, dimension_numbers=numbers)
-        return nn.relu(add_bias(self, y))
+        return nn.relu(add_bias(self, y))  # pyright: ignore[reportArgumentType] it has the same fields
 
 
 class InceptionV3(nn.Module):
@@ -75,7 +75,7 @@ class InceptionV3(nn.Module):
         features = jnp.mean(x, axis=(1, 2))
         return features, nn.Dense(NUM_CLASSES, use_bias=False, name="fc")(features)
 
-    def _conv(self, x, name, features, kernel, stride=1, padding=None):
+    def _conv(self, x, name, features, kernel, stride: Any = 1, padding: Any = None):
         kernel = (kernel, kernel) if isinstance(kernel, int) else kernel
         return _Conv(features, kernel, stride, padding or ("SAME" if stride == 1 else "VALID"), name=name)(x)
 

@@ -98,7 +98,7 @@ def _load_b(config: ConfigDict, split: str, missing: dict[str, str]) -> dict[str
 
 
 def _true_translation_scores(a: dict[str, Any], fake_b: np.ndarray, missing: dict[str, str]) -> dict[str, Any]:
-    result = {"edges_kept": scores.edge_f_score(a["image"], fake_b)}
+    result: dict[str, Any] = {"edges_kept": scores.edge_f_score(a["image"], fake_b)}
     if "truth" not in a:
         missing["distance_to_truth"] = "the true translations of this data are not known"
         return result

@@ -3,6 +3,7 @@
 import functools
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
@@ -13,6 +14,7 @@ from gan_ssl.training import compilation
 from gan_ssl.training.checkpoints import Loaded
 
 Pictures = np.ndarray | Sequence[np.ndarray]
+SameForm = TypeVar("SameForm", np.ndarray, list[np.ndarray])  # what comes as an array leaves as one
 _SMALLEST_SIDE = 16  # the generator reflects at a quarter of the size, which needs some pixels there
 _MOST_PROGRAMS = 32
 
@@ -50,9 +52,14 @@ class AnySize:
         self._params = jax.device_put(loaded.params["generator"])
         self._programs: OrderedDict[Hashable, Callable] = OrderedDict()
 
+    def with_options(self, **options: Any) -> Callable[[list[np.ndarray]], list[np.ndarray]]:
+        """See the class."""
+        raise NotImplementedError
+
     def padded_size(self, height: int, width: int) -> tuple[int, int]:
         """Returns the rounded (height, width), one a program."""
-        return tuple(self.multiple * -(-max(side, _SMALLEST_SIDE) // self.multiple) for side in (height, width))
+        rounded = lambda side: self.multiple * -(-max(side, _SMALLEST_SIDE) // self.multiple)
+        return rounded(height), rounded(width)
 
     def _translate(
         self, images: Sequence[np.ndarray], labels: np.ndarray | None = None, **fixed: Hashable
@@ -70,7 +77,7 @@ class AnySize:
         by_size: dict[tuple[int, int], list[int]] = {}
         for i, image in enumerate(images):
             by_size.setdefault(self.padded_size(*image.shape[:2]), []).append(i)
-        translated: list[np.ndarray] = [None] * len(images)
+        translated: list[np.ndarray] = list(images)  # each is replaced by its translation
         for size, members in by_size.items():
             for start in range(0, len(members), self.batch_size):
                 chosen = members[start : start + self.batch_size]
@@ -114,7 +121,7 @@ def as_list(images: Pictures) -> list[np.ndarray]:
     return [_as_rgb(np.asarray(image)) for image in images]
 
 
-def in_form_of(images: Pictures, translated: list[np.ndarray]) -> np.ndarray | list[np.ndarray]:
+def in_form_of(images: SameForm, translated: list[np.ndarray]) -> SameForm:
     """Returns translations as their pictures came to `as_list`: an array, or a list for a list."""
     if not isinstance(images, np.ndarray):
         return translated

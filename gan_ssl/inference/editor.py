@@ -10,7 +10,7 @@ from gan_ssl import errors, methods, plots
 from gan_ssl.data import loading
 from gan_ssl.data.images import normalise
 from gan_ssl.data.label_space import LabelSpace
-from gan_ssl.inference.any_size import AnySize, Pictures, as_list, fill, in_form_of
+from gan_ssl.inference.any_size import AnySize, Pictures, SameForm, as_list, fill, in_form_of
 from gan_ssl.training import compilation
 from gan_ssl.training.checkpoints import Loaded
 
@@ -39,7 +39,7 @@ class Editor(AnySize):
             lambda params, x: method.read_labels(net.apply({"params": params}, x)[1], space)
         )
 
-    def translate(self, images: Pictures, labels: Sequence) -> np.ndarray | list[np.ndarray]:
+    def translate(self, images: SameForm, labels: Sequence | np.ndarray) -> SameForm:
         """Translates pictures to labels.
 
         Args:
@@ -57,7 +57,7 @@ class Editor(AnySize):
         rows = self._rows(labels, len(pictures)).astype(np.float32)
         return in_form_of(images, self._translate(pictures, rows))
 
-    def edit(self, images: Pictures, changes: Changes, labels: Sequence | None = None) -> np.ndarray | list[np.ndarray]:
+    def edit(self, images: SameForm, changes: Changes, labels: Sequence | None = None) -> SameForm:
         """Sets or clears some attributes and keeps the others.
 
         Args:
@@ -85,7 +85,7 @@ class Editor(AnySize):
             label: what the picture has, `[num_labels]`; None reads it.
 
         Returns:
-            `{caption: [height, width, 3]}`, the picture itself first.
+            Pictures `[height, width, 3]` by caption, the picture itself first.
 
         Raises:
             DataError: as `edit`.
@@ -168,7 +168,7 @@ class Editor(AnySize):
             rows = self.read_labels(pictures)
         return space.edit(rows, changes)
 
-    def _rows(self, labels: Sequence, count: int) -> np.ndarray:
+    def _rows(self, labels: Sequence | np.ndarray, count: int) -> np.ndarray:
         """Labels as `[count, num_labels]` uint8, checked."""
         given, length = np.asarray(labels), len(self.label_space.attributes)
         if given.shape not in ((length,), (count, length)):

@@ -1,13 +1,13 @@
 """A work directory becomes what translates with it."""
 
 import importlib
+from typing import Any
 
 from gan_ssl import errors, methods
-from gan_ssl.inference.any_size import AnySize
 from gan_ssl.training import checkpoints
 
 
-def load(workdir: str, step: int | None = None, multiple: int = 32, batch_size: int | None = None) -> AnySize:
+def load(workdir: str, step: int | None = None, multiple: int = 32, batch_size: int | None = None) -> Any:
     """Loads the networks of a work directory, which is only read.
 
     Args:

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from gan_ssl import data, errors, inference, plots
 from gan_ssl.data import folders
+from gan_ssl.data.images import EXTENSIONS
 from gan_ssl.inference.any_size import AnySize
 
 # Mean distance of the channels from their mean, on [0, 1], up to which a grey picture's translation counts as grey.
@@ -125,7 +126,7 @@ def plan(source: Path, output: Path) -> list[Job]:
     if source.is_dir() and _real(output).is_relative_to(_real(source)):
         names = [n for n in names if not (_real(root) / n).is_relative_to(_real(output))]
     if not names:
-        raise errors.DataError(f"{source}: no image in this folder; allowed: {' '.join(data.images.EXTENSIONS)}")
+        raise errors.DataError(f"{source}: no image in this folder; allowed: {' '.join(EXTENSIONS)}")
     targets = _target_names(names)
     jobs = [Job(root / name, output / targets[name]) for name in names]
     inputs = {_file_id(job.source) for job in jobs} - {None}

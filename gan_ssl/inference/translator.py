@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 
 from gan_ssl import errors
-from gan_ssl.inference.any_size import AnySize, Pictures, as_list, in_form_of
+from gan_ssl.inference.any_size import AnySize, SameForm, as_list, in_form_of
 
 DIRECTIONS = ("a2b", "b2a")
 
@@ -16,7 +16,7 @@ class Translator(AnySize):
 
     OPTIONS = ("direction",)
 
-    def translate(self, images: Pictures, direction: str = "a2b") -> np.ndarray | list[np.ndarray]:
+    def translate(self, images: SameForm, direction: str = "a2b") -> SameForm:
         """Translates pictures.
 
         Args:

@@ -182,7 +182,8 @@ def _config(
     method: str, loaded: Mapping[str, _Network], attributes: tuple[str, ...], exclusive: tuple[tuple[str, ...], ...]
 ) -> ConfigDict:
     """The base config with what these files decide."""
-    config, decided = configs.base_config(), {"method": method}
+    config = configs.base_config()
+    decided: dict[str, Any] = {"method": method}
     # A validated config has a length; with this one a run may go on from the weights (`init_from`) or from here.
     config.num_epochs = 200
     found: dict[str, tuple[Any, str]] = {}

@@ -48,7 +48,7 @@ def from_torch(net: nn.Module, arrays: Mapping[str, np.ndarray]) -> Params:
         arrays: by PyTorch's names, in PyTorch's layout; float64 is rounded to float32.
 
     Returns:
-        The parameters, `net.apply({'params': params}, ...)`; float32.
+        The parameters, which `net.apply` takes as the collection `params`; float32.
 
     Raises:
         WeightsError: names or shapes that do not fit, or values that are not finite numbers.
@@ -90,7 +90,7 @@ def to_torch(net: nn.Module, params: Params, names: str = "") -> dict[str, np.nd
     Raises:
         WeightsError: the parameters are not this network's, or it has no such names.
     """
-    flat = traverse_util.flatten_dict(params)
+    flat: dict[tuple[str, ...], Any] = traverse_util.flatten_dict(params)
     layers = _layers(net, names)
     shapes = _shapes(
         net, {"/".join(path[:-1]): np.shape(x) for path, x in flat.items() if np.ndim(x) == 4 and np.size(x)}
@@ -162,7 +162,8 @@ def _shapes(net: nn.Module, kernels: Shapes) -> dict[tuple[str, ...], tuple[int,
     """The shapes of the network's parameters by path, the sizes that its attributes leave open taken from kernels."""
     inputs = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in _published(net).inputs(net, kernels)]
     tree = jax.eval_shape(net.init, jax.random.key(0), *inputs)["params"]
-    return {path: leaf.shape for path, leaf in traverse_util.flatten_dict(tree).items()}
+    flat: dict[tuple[str, ...], Any] = traverse_util.flatten_dict(tree)
+    return {path: leaf.shape for path, leaf in flat.items()}
 
 
 def _specs(layers: Mapping[str, Layer], shapes: Mapping[tuple[str, ...], tuple[int, ...]]) -> dict[str, _Spec]:

@@ -61,17 +61,27 @@ def write(path: str | os.PathLike, arrays: Mapping[str, np.ndarray]) -> None:
     """
     path = Path(path)
     file_format = _format(path)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
         content = file_format.dumps({name: np.ascontiguousarray(array) for name, array in arrays.items()})
+    except errors.WeightsError as error:
+        raise errors.WeightsError(f"{path}: {error}") from None
+    write_bytes(path, content)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Writes a file, whole or not at all; folders are made, a file there is replaced.
+
+    Raises:
+        WeightsError: the file cannot be written.
+    """
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             partial.write_bytes(content)
             partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)
-    except errors.WeightsError as error:
-        raise errors.WeightsError(f"{path}: {error}") from None
     except OSError as error:
         raise errors.WeightsError(f"{path}: cannot be written ({error.strerror or error})") from error
 
@@ -113,7 +123,7 @@ def _check_declared(name: str, npy: io.BytesIO) -> None:
 
 def _dump_npz(arrays: Arrays) -> bytes:
     stream = io.BytesIO()
-    np.savez(stream, **arrays)
+    np.savez(stream, **arrays)  # pyright: ignore[reportArgumentType] NumPy's own option has a name that no network uses
     return stream.getvalue()
 
 

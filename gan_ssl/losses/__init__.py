@@ -8,6 +8,7 @@ from gan_ssl.losses.self_supervised import (
     content_contrast_loss,
     domain_classification_loss,
     feature_registration_loss,
+    patch_contrast_loss,
     place_contrast_loss,
 )
 from gan_ssl.losses.wasserstein import (
@@ -27,6 +28,7 @@ __all__ = [
     "lsgan_discriminator_loss",
     "lsgan_generator_loss",
     "match_loss",
+    "patch_contrast_loss",
     "place_contrast_loss",
     "wasserstein_discriminator_loss",
     "wasserstein_generator_loss",

@@ -87,6 +87,21 @@ def place_contrast_loss(first: jax.Array, second: jax.Array, temperature: float 
     return jnp.mean(0.5 * (rows + columns) - own)
 
 
+def patch_contrast_loss(queries: jax.Array, keys: jax.Array, temperature: float = 0.07) -> jax.Array:
+    """CUT's contrast: each place of a translation must find its own among those of the source (Park et al., eq. 2).
+
+    Args:
+        queries: `[places, channels]` of unit length, of the translation.
+        keys: the same places of the source; no gradient flows into them.
+        temperature: divides the cosines.
+
+    Returns:
+        A scalar, the mean over places; log(places) where all keys are alike.
+    """
+    logits = queries @ jax.lax.stop_gradient(keys).T / temperature
+    return jnp.mean(jax.nn.logsumexp(logits, axis=1) - jnp.diagonal(logits))
+
+
 def place_cosine(x: jax.Array, y: jax.Array) -> jax.Array:
     """Cosine of the features of each place: `[..., channels]` twice to `[...]` in [-1, 1]."""
     return jnp.sum(_unit(x) * _unit(y), axis=-1)

@@ -25,6 +25,7 @@ from gan_ssl import errors
 _METHODS = {
     "op_gan": "gan_ssl.methods.op_gan",
     "match_gan": "gan_ssl.methods.match_gan",
+    "cut": "gan_ssl.methods.cut",
 }
 NAMES = _METHODS.keys()
 

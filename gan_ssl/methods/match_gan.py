@@ -156,7 +156,7 @@ def discriminator_loss(
             )
             terms["match"] = logged["match"]
     total = sum(weight[name] * term for name, term in terms.items())
-    return total, logged | terms | {"total": total}
+    return total, logged | terms | {"total": total}  # pyright: ignore[reportReturnType] there are terms
 
 
 def generator_loss(
@@ -202,7 +202,7 @@ def generator_loss(
     if labels is not None:
         terms["reconstruction"] = losses.l1_loss(images, translate(fakes, labels))
     total = sum(weight[name] * term for name, term in terms.items())
-    return total, logged | terms | {"total": total}
+    return total, logged | terms | {"total": total}  # pyright: ignore[reportReturnType] there are terms
 
 
 def _blend(state: GanState, per_device: int) -> jax.Array:

@@ -119,7 +119,7 @@ def generator_loss(
         terms |= siamese_terms.for_generators(nets.siamese, fixed["siamese"], images, fakes, keys, config)
     shares = {"content": states.linear_share(step, config.num_steps, weight.content_left)}
     total = sum(weight[name] * shares.get(name, 1.0) * term for name, term in terms.items())
-    return total, (fakes, terms | {"total": total})
+    return total, (fakes, terms | {"total": total})  # pyright: ignore[reportReturnType] there are terms
 
 
 def discriminator_loss(
@@ -153,7 +153,7 @@ def discriminator_loss(
         terms, logged = siamese_terms.for_siamese(nets.siamese, params["siamese"], images, fakes, keys, config)
         total = total + sum(config.loss[name] * term for name, term in terms.items())
         metrics |= terms
-    return total, (metrics | {"total": total}, logged)
+    return total, (metrics | {"total": total}, logged)  # pyright: ignore[reportReturnType] there are terms
 
 
 def train_step(state: GanState, batch: Batch, config: ConfigDict) -> tuple[GanState, Metrics]:

@@ -37,7 +37,8 @@ def _compare(net: Siamese, params: dict, pairs: PatchPairs) -> tuple[jax.Array, 
     """Returns the content features of both patches and the domain logits; the trunk runs once."""
     content, domain = _features(net, params, jnp.concatenate([pairs.first, pairs.second]))
     logits = net.apply({"params": params}, *jnp.split(domain, 2), method="domain_logits")
-    return *jnp.split(content, 2), logits
+    first, second = jnp.split(content, 2)
+    return first, second, logits
 
 
 def _maps(net: Siamese, params: dict, content: jax.Array, pairs: PatchPairs) -> jax.Array:
@@ -55,7 +56,7 @@ def for_generators(
         source, translated = jnp.where(side, second, first), jnp.where(side, first, second)
         content = losses.feature_registration_loss(source, translated, pairs.same_position)
     else:
-        maps = [_maps(net, params, c, pairs) for c in (first, second)]
+        maps = (_maps(net, params, first, pairs), _maps(net, params, second, pairs))
         content = losses.content_consistency_loss(*maps, pairs.same_position)
     return {"content": content, "domain": losses.domain_classification_loss(logits, pairs.pair_class)}
 
@@ -75,7 +76,7 @@ def for_siamese(
         correlation = jnp.mean(place_cosine(first, second), axis=(1, 2))
         spread = jnp.mean(jnp.std(first, axis=(1, 2)))
     else:
-        maps = [_maps(net, params, c, pairs) for c in (first, second)]
+        maps = (_maps(net, params, first, pairs), _maps(net, params, second, pairs))
         terms["content"] = losses.content_consistency_loss(*maps, same)
         terms["contrast"] = losses.content_contrast_loss(*maps, same)
         correlation = map_correlation(*maps)
@@ -107,4 +108,4 @@ def twin_loss(net: Siamese, params: dict, images: Images, keys: jax.Array, confi
     both = jnp.stack([jnp.concatenate(patches, axis=1), jnp.concatenate(twins, axis=1)])
     content, _ = _features(net, params, both.reshape(-1, *both.shape[3:]))
     content = content.reshape(2, both.shape[1], -1, content.shape[-1])
-    return jnp.mean(jax.vmap(losses.place_contrast_loss, (0, 0, None))(*content, options.temperature))
+    return jnp.mean(jax.vmap(losses.place_contrast_loss, (0, 0, None))(*content, options.temperature))  # pyright: ignore[reportCallIssue] two

@@ -14,7 +14,7 @@ from ml_collections import ConfigDict
 AXIS = "batch"
 Batch = Mapping[str, jax.Array]
 Metrics = dict[str, jax.Array]
-StepFn = Callable[["GanState", Batch], tuple["GanState", Metrics]]
+StepFn = Callable[["GanState", Any], tuple["GanState", Any]]  # of a batch and metrics, or of several in one call
 
 
 class GanState(struct.PyTreeNode):
@@ -63,7 +63,7 @@ def create_player(params: Any, config: ConfigDict, learning_rate: float, num_upd
     return TrainState.create(apply_fn=None, params=params, tx=tx)
 
 
-def update_average(averaged: Any, params: Any, step: jax.Array, decay: float) -> Any:
+def update_average(averaged: Any, params: Any, step: jax.Array | int, decay: float) -> Any:
     """Moves the average towards the parameters; early steps use a shorter memory, (1 + step) / (10 + step)."""
     if not decay:
         return averaged

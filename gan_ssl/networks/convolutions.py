@@ -131,7 +131,7 @@ def _columns_of_outputs(x: jax.Array, kernel: jax.Array, padding: int) -> jax.Ar
     y = _convolve(_pad(x, padding, padding), kernel.transpose(0, 2, 1, 3).reshape(rows, 1, inputs, columns * outputs))
     width = y.shape[2] - columns + 1
     y = y.reshape(*y.shape[:3], columns, outputs)
-    return sum(y[:, :, j : j + width, j] for j in range(columns))
+    return sum(y[:, :, j : j + width, j] for j in range(columns))  # pyright: ignore[reportReturnType] columns >= 1
 
 
 def _columns_of_inputs(x: jax.Array, kernel: jax.Array, padding: int) -> jax.Array:

@@ -1,5 +1,7 @@
 """CycleGAN's resnet generator and patch discriminator (Zhu et al., ICCV 2017), as OP-GAN uses them."""
 
+from collections.abc import Sequence
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -81,6 +83,27 @@ class ResnetGenerator(nn.Module):
         x = layers.upsample_bilinear(x)
         x = jnp.concatenate([x, encoded], axis=-1) if self.skip else x
         return Conv(features, 3, padding=1, pad_mode="reflect", normed=True, name=name)(x)
+
+
+class PlaceHead(nn.Module):
+    """CUT's heads (Park et al., ECCV 2020): two layers a layer of the encoder, then unit length.
+
+    Attributes:
+        width: features of a place.
+    """
+
+    width: int = 256
+
+    @nn.compact
+    def __call__(self, features: Sequence[jax.Array]) -> list[jax.Array]:
+        """Maps `[batch, places, channels]` a layer to `[batch, places, width]` of unit length."""
+        made = []
+        for i, x in enumerate(features):
+            for part in ("in", "out"):
+                x = nn.Dense(self.width, kernel_init=layers.normal_init(), name=f"{part}_{i}")(x)
+                x = nn.relu(x) if part == "in" else x
+            made.append(x * jax.lax.rsqrt(jnp.sum(jnp.square(x), axis=-1, keepdims=True) + 1e-12))
+        return made
 
 
 class PatchDiscriminator(nn.Module):

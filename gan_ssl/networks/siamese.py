@@ -108,5 +108,5 @@ class Siamese(nn.Module):
             The two content maps `[pairs, height, width]` and the domain logits `[pairs, 3]`.
         """
         content, domain = self.features(jnp.concatenate([first, second]))
-        map_a, map_b = jnp.split(self.content_map(content, first.shape[1:3]), 2)
+        map_a, map_b = jnp.split(self.content_map(content, (first.shape[1], first.shape[2])), 2)
         return map_a, map_b, self.domain_logits(*jnp.split(domain, 2))

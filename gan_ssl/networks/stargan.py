@@ -3,6 +3,7 @@
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 from gan_ssl.networks import layers
 from gan_ssl.networks.layers import AffineInstanceNorm, Conv, ConvTranspose, WholeMap, uniform_init
@@ -80,10 +81,11 @@ class ConditionalGenerator(nn.Module):
         channels = images.shape[-1]
         x = Conv(channels + self.mask, 7, padding=3, use_bias=False, kernel_init=uniform_init, name="conv_out")(x)
         x = x.astype(jnp.float32)
-        colours = jnp.tanh(x[..., :channels])
+        # Slices, not indices, which become gathers where sides are symbols, as in exports.
+        colours = jnp.tanh(lax.slice_in_dim(x, 0, channels, axis=-1))
         if not self.mask:
             return colours
-        share = nn.sigmoid(x[..., channels:])
+        share = nn.sigmoid(lax.slice_in_dim(x, channels, channels + 1, axis=-1))
         return images + share * (colours - images)
 
     def _normed(self, x: jax.Array, name: str, labels: jax.Array | None) -> jax.Array:

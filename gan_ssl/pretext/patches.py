@@ -34,10 +34,12 @@ def cut_patches(images: jax.Array, grid: int) -> jax.Array:
 
 def _counts(pairs_per_image: int | Sequence[int]) -> tuple[int, int, int, int]:
     if not isinstance(pairs_per_image, int):
-        return tuple(pairs_per_image)
+        d1, d2, c1, c2 = pairs_per_image
+        return d1, d2, c1, c2
     if pairs_per_image % 4:
         raise ValueError(f"pairs_per_image is {pairs_per_image}; allowed: a multiple of 4, or 4 counts")
-    return (pairs_per_image // 4,) * 4
+    each = pairs_per_image // 4
+    return each, each, each, each
 
 
 def _draw_places(key: jax.Array, counts: Sequence[int], places: int) -> tuple[jax.Array, jax.Array]:

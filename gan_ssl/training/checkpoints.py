@@ -98,7 +98,7 @@ class Checkpointer:
             self._gather("moved")
             self._manager = self._open()  # it lists the steps when it is opened
         logging.info("resumed from step %d", step)
-        return serialization.from_state_dict(state, tree), record["positions"]
+        return serialization.from_state_dict(state, tree), record["positions"]  # pyright: ignore[reportReturnType] of the type of `state`
 
     def _move_aside(self, steps: Sequence[int]) -> None:
         with writing(self._workdir):
@@ -245,7 +245,7 @@ def load(workdir: str, step: int | None = None) -> Loaded:
     if not steps or (step is not None and step not in steps):
         wanted = "any" if step is None else f"step {step}"
         raise errors.CheckpointError(f"{workdir} has no checkpoint of {wanted}; there are: {steps or 'none'}")
-    step, tree, _ = _newest_whole(root, steps if step is None else [step])
+    step, tree, _ = _newest_whole(root, steps if step is None else [step])  # pyright: ignore[reportGeneralTypeIssues] there are steps
     generator = tree.get("averaged") or tree["generator"]["params"]
     return Loaded(config, step, {"generator": generator, "discriminator": tree["discriminator"]["params"]})
 

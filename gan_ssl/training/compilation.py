@@ -19,7 +19,7 @@ def user_cache() -> Path:
 
 def enable_cache() -> None:
     """Turns the cache on in the user's cache folder, unless JAX was told of another."""
-    if jax.config.jax_compilation_cache_dir:
+    if jax.config.jax_compilation_cache_dir:  # pyright: ignore[reportAttributeAccessIssue] made when JAX starts
         return
     jax.config.update("jax_compilation_cache_dir", str(user_cache() / "jax"))
     jax.config.update("jax_compilation_cache_max_size", 2 * 2**30)
@@ -49,5 +49,5 @@ def jit(function: Callable, **options) -> Callable:
     def call(*args, **kwargs):
         return program()(*args, **kwargs)
 
-    call.lower = lambda *args, **kwargs: program().lower(*args, **kwargs)
+    call.lower = lambda *args, **kwargs: program().lower(*args, **kwargs)  # pyright: ignore[reportAttributeAccessIssue]
     return call

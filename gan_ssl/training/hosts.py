@@ -22,6 +22,9 @@ from jax._src import clusters, distributed  # neither the detection nor the key-
 
 from gan_ssl import errors
 
+# JAX's client is there as soon as the processes have joined.
+# pyright: reportOptionalMemberAccess=false
+
 HEARTBEAT_S = 30  # a process that was silent for so long is dead
 _PATIENCE_MS = 60 * 60 * 1000  # how much later than others a process may come, as when it draws its data first
 _LAST_WORD = "gan_ssl/last_word"
@@ -62,6 +65,7 @@ def find(coordinator: str | None = None, count: int | None = None, process_id: i
             f"--{there} is {given[there]}, but --{missing[0]} is missing; allowed: all of --coordinator, "
             "--num_processes and --process_id, or none where JAX finds its peers, or --num_processes=1"
         )
+    assert count is not None and process_id is not None and coordinator is not None
     if count < 1 or not 0 <= process_id < count:
         raise errors.ConfigError(f"--process_id is {process_id}; allowed: 0 to --num_processes - 1, now {count - 1}")
     if not re.fullmatch(r".+:\d{1,5}", coordinator):

@@ -1,7 +1,6 @@
 """The training loop, the same for every method."""
 
 import contextlib
-from collections.abc import Iterator
 
 import jax
 import numpy as np
@@ -110,7 +109,7 @@ class _Streams:
         self._names = methods.get(config.method).streams(config)
         self.positions = {name: positions.get(name, 0) for name in self._names.values()}
         shard = (jax.process_index(), jax.process_count())
-        self._iterators: dict[str, Iterator] = {
+        self._iterators: dict[str, data.Stream] = {
             name: data.make_stream(config, name, position=at, shard=shard) for name, at in self.positions.items()
         }
 
@@ -162,7 +161,7 @@ def _train(
             if writer:
                 writer.write(step, scalars)
             progress.report(step, scalars)
-        if config.sample_steps and (last or step % config.sample_steps == 0) and writer:
+        if sample and writer and (last or step % config.sample_steps == 0):
             picture = sample(parallel.gather_state(sharded))
             writer.picture(step, picture)
             progress.picture(picture)

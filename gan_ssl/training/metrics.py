@@ -17,11 +17,13 @@ from etils import epath
 from tensorboardX import summary
 from tensorboardX.event_file_writer import EventsWriter
 from tensorboardX.proto import event_pb2
-from tqdm import tqdm
+from tqdm import auto
 
-from gan_ssl import errors, plots
+from gan_ssl import errors, notebook, plots
 from gan_ssl.training.workdir import in_bucket, locate, write_whole, writing
 
+# Made when the module is imported, which a type checker cannot see.
+_event, _session_log = (getattr(event_pb2, name) for name in ("Event", "SessionLog"))
 TIMES = ("train/data_wait", "train/save")  # what no two runs share
 _FLUSHED_S = 30.0  # seconds after which what was written is brought to the disk, or sent to the bucket
 _SEGMENT_BYTES = 2**24  # a bucket gets whole files alone, again and again as they grow; at this size others are begun
@@ -107,12 +109,12 @@ class _Events:
         folder.mkdir(parents=True, exist_ok=True)
         self._file = EventsWriter(str(folder / "events"), suffix)
         if purge_step is not None:  # TensorBoard forgets what an earlier start wrote from there on
-            start = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
-            self._file.write_event(event_pb2.Event(step=purge_step, session_log=start, wall_time=time.time()))
+            start = _session_log(status=_session_log.START)
+            self._file.write_event(_event(step=purge_step, session_log=start, wall_time=time.time()))
 
     def add(self, step: int, value) -> None:
         """Appends a summary."""
-        self._file.write_event(event_pb2.Event(step=step, summary=value, wall_time=time.time()))
+        self._file.write_event(_event(step=step, summary=value, wall_time=time.time()))
 
     def flush(self) -> None:
         """Brings all to the disk."""
@@ -181,7 +183,7 @@ def _whole_lines(text: str) -> list[tuple[dict[str, float], str]]:
     return kept
 
 
-def _drop_after(path: epath.Path, step: int) -> None:
+def _drop_after(path: epath.Path | Path, step: int) -> None:
     if not path.exists():
         return
     before = path.read_text()
@@ -251,12 +253,14 @@ class RunningMetrics:
 
 
 class Progress:
-    """A bar on a terminal, plain lines elsewhere."""
+    """A bar on a terminal or in a notebook, plain lines elsewhere."""
 
     def __init__(self, start: int, total: int, shown: Sequence[str]):
         self._total, self._shown, self._start = total, shown, start
         self._began: float | None = None
-        self._bar = tqdm(total=total, initial=start, unit="step", dynamic_ncols=True) if sys.stderr.isatty() else None
+        is_watched = sys.stderr.isatty() or notebook.is_running()
+        self._bar = auto.tqdm(total=total, initial=start, unit="step", dynamic_ncols=True) if is_watched else None
+        self._place = None  # of the picture in a notebook
 
     def step(self, count: int = 1) -> None:
         """Counts the steps of a call."""
@@ -275,6 +279,10 @@ class Progress:
         left = time.strftime("%H:%M:%S", time.gmtime((self._total - step) / rate)) if rate else "?"
         terms = "  ".join(f"{k} {v:.3f}" for k, v in losses.items())
         logging.info("step %d/%d  %.1f steps/s  %s left  %s", step, self._total, rate, left, terms)
+
+    def picture(self, image: np.ndarray) -> None:
+        """Shows a `[height, width, 3]` uint8 picture in a notebook, in the place of the one before."""
+        self._place = notebook.show(image, self._place)
 
     def close(self) -> None:
         """Leaves the bar as it stands."""

@@ -18,7 +18,8 @@ from gan_ssl.methods.state import AXIS, GanState, StepFn
 from gan_ssl.training import calls, compilation
 
 # Devices share all of the state but the entries of the places of the global batch.
-_STATE_AXES = GanState(step=None, rng=None, generator=None, discriminator=None, averaged=None, places=0)
+_SHARED: Any = None
+_STATE_AXES = GanState(_SHARED, _SHARED, generator=_SHARED, discriminator=_SHARED, averaged=_SHARED, places=0)
 
 
 def choose_devices(batch_size: int, num_devices: int = 0) -> list[jax.Device]:
@@ -169,12 +170,12 @@ def own_share(state: GanState) -> GanState:
     return state.replace(places=jax.tree.map(cut, state.places))
 
 
-def places_sharding(devices: list[jax.Device]) -> NamedSharding:
+def places_sharding(devices: Sequence[jax.Device]) -> NamedSharding:
     """Returns how an array with an entry a place, or a device, is split over devices: all of a run, or one's own."""
     return NamedSharding(Mesh(np.array(devices), (AXIS,)), PartitionSpec(AXIS))
 
 
-def whole_places(shares: Any, devices: list[jax.Device]) -> Any:
+def whole_places(shares: Any, devices: Sequence[jax.Device]) -> Any:
     """Makes of this process's share of `places`, and of those of the others, arrays of all that several can write."""
     sharding = places_sharding(devices)
     return jax.tree.map(lambda x: jax.make_array_from_process_local_data(sharding, x), shares)

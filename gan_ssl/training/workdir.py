@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import platform
+from pathlib import Path
 
 from absl import logging
 from etils import epath
@@ -17,7 +18,7 @@ from gan_ssl import errors
 _PACKAGES = ("gan_ssl", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy")
 
 
-def in_bucket(workdir: str) -> bool:
+def in_bucket(workdir: str | os.PathLike) -> bool:
     """Tells whether a work directory is in an object store, which cannot append, rename or lock."""
     return "://" in str(workdir)
 
@@ -38,7 +39,7 @@ def locate(workdir: str) -> epath.Path:
     import fsspec
 
     for name in ("gs", "gcs"):  # what others wrote since the last listing must be seen, the lease above all
-        fsspec.config.conf.setdefault(name, {})["use_listings_cache"] = False
+        fsspec.config.conf.setdefault(name, {})["use_listings_cache"] = False  # pyright: ignore[reportAttributeAccessIssue] it is imported
     return epath.Path(workdir)  # no resolve(): epath would make a local path of it
 
 
@@ -83,7 +84,7 @@ def write_config(workdir: str, config: ConfigDict) -> None:
             write_whole(root / name, text + "\n")
 
 
-def write_whole(path: epath.Path, text: str) -> None:
+def write_whole(path: epath.Path | Path, text: str) -> None:
     """Writes a file whole or not at all; an object store does so by itself."""
     if in_bucket(path):
         path.write_text(text)
