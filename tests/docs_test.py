@@ -15,6 +15,7 @@ import pytest
 from absl import flags
 from ml_collections import config_flags
 
+import gan_ssl
 from gan_ssl import config as configs
 from gan_ssl.methods import match_gan, op_gan
 from gan_ssl.recipes import match_gan as match_gan_recipe
@@ -236,3 +237,7 @@ def test_settings_in_the_notebooks_are_real(path):
     commands = [command for m in re.finditer(r"`(python launch/[^`]+)`", text) for command in _commands(m[1])]
     for words in commands:
         _check(words)
+
+
+def test_the_version_is_that_of_the_package():
+    assert gan_ssl.__version__ == _EXTRAS["metadata"]["version"] == "0.1.0"

@@ -2,7 +2,7 @@
 
     python launch/study.py --study=configs/studies/op_gan_scenes.py --workdir=runs/op_gan_scenes --jobs=2
 
-22 runs of about 6 minutes on one core each. The published forms of the content task have the published weights, pairs
+28 runs of about 6 minutes on one core each. The published forms of the content task have the published weights, pairs
 and initialisation of the siamese network; all else is `quick`.
 """
 
@@ -32,6 +32,8 @@ def get_study():
     quick = "configs/op_gan.py:quick"
     rows = (
         Row("cyclegan", f"{quick},cyclegan", seeds=range(5), label="CycleGAN"),
+        Row("cut", "configs/cut.py:quick", label="CUT"),
+        Row("published", f"{quick},published", label="published, its own networks"),
         Row("published_content", f"{quick},content", _PUBLISHED, label="published form, content task"),
         Row(
             "published_domain",
