@@ -46,9 +46,9 @@ def evaluate(loaded: Loaded, workdir: str, split: str = "test") -> dict[str, Any
         TrainingError: the work directory cannot be written.
     """
     config, files = loaded.config, report.Files(workdir, split)
-    folder = _translated_folder(files)
     missing: dict[str, str] = {}
     a = data.evaluation_arrays(config, split, "a", config.evaluation.limit)
+    folder = _translated_folder(files)
     b = _load_b(config, split, missing)
     # Multiples of 4 are all that the generator needs: pictures are scored as they were trained on.
     translator = Translator(loaded, multiple=4)
