@@ -258,6 +258,7 @@ def test_the_studies_are_sensible(name, tmp_path):
     assert len({run.key for run in runs}) == len(runs) and made.results == f"docs/results/{name}"
 
 
+@pytest.mark.slow
 def test_a_real_study_end_to_end(tmp_path):
     small = {
         name: value for name, value in configs.flatten(tiny.config()).items() if value != configs.known_fields()[name]
