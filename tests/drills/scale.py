@@ -22,7 +22,7 @@ import numpy as np
 
 from tests.drills import common
 
-_AXES = {"size": (64, 96, 128, 192, 256), "batch": (1, 2, 4, 8), "width": (8, 16, 32, 64)}
+_AXES = {"size": (64, 96, 128, 192, 256), "batch": (1, 2, 4), "width": (8, 16, 32, 64)}
 _FIGURES = ("min_s", "flops", "temporary_mib")
 
 
@@ -254,7 +254,9 @@ def main() -> None:
     args = parser.parse_args()
     if args.what == "sizes":
         fixed = {n: getattr(args, n) for n in ("size", "batch", "width", "blocks", "layers") if getattr(args, n)}
-        axes = {args.axis: args.values or _AXES[args.axis]} if args.axis else _AXES
+        times = max(1, args.batch)  # MatchGAN's batches are multiples of eight
+        axes = _AXES | {"batch": tuple(times * n for n in _AXES["batch"])}
+        axes = {args.axis: args.values or axes[args.axis]} if args.axis else axes
         sizes(args.config, fixed, args.rounds, axes)
     elif args.what == "steps":
         for method in ("op_gan", "match_gan"):
