@@ -10,7 +10,7 @@
 Variants combine from left to right: `quick,cyclegan`, `quick,published`.
 
 Expected of `quick`: mIoU 39.8 to 41.4 over 3 seeds (untranslated 26.8, ceiling 83.0; `quick,cyclegan` 37.0
-to 40.0 over 3); 70 to 80 ms a step on two CPU cores, 3.6 minutes with drawing and compilation.
+to 40.0 over 3); 61 ms a step on two CPU cores, 3 minutes with drawing and compilation.
 """
 
 from gan_ssl.recipes.op_gan import VARIANTS, get_config
