@@ -64,9 +64,7 @@ def choose_picture(path: str, default: np.ndarray, most_side: int) -> np.ndarray
         return default
     from gan_ssl import data
 
-    image = Image.fromarray(plots.to_uint8(data.decode(path).pixels))
-    image.thumbnail((most_side, most_side), Image.Resampling.LANCZOS)
-    return np.asarray(image)
+    return plots.thumbnail(data.decode(path).pixels, most_side)
 
 
 def _uploaded() -> str:

@@ -39,6 +39,21 @@ def to_uint8(images: np.ndarray) -> np.ndarray:
     return np.round((np.clip(images.astype(np.float32), -1, 1) + 1) * 127.5).astype(np.uint8)
 
 
+def thumbnail(image: np.ndarray, most_side: int) -> np.ndarray:
+    """Makes a picture smaller until no side is longer than `most_side`; smaller ones stay.
+
+    Args:
+        image: `[height, width, 3]` as `to_uint8` takes it.
+        most_side: in pixels.
+
+    Returns:
+        `[height, width, 3]` uint8.
+    """
+    picture = Image.fromarray(to_uint8(image))
+    picture.thumbnail((most_side, most_side), Image.Resampling.LANCZOS)
+    return np.asarray(picture)
+
+
 def palette(num_classes: int, class_names: Sequence[str] = ()) -> np.ndarray:
     """Returns `[256, 3]` uint8 colours by label; labels that are no class are black."""
     colours = np.zeros((256, 3), np.uint8)

@@ -6,7 +6,7 @@ r"""MatchGAN and StarGAN on real faces with three expressions at 32x32; the fold
 FACES holds train/CLASS and test/CLASS, the classes being expressions. 18 runs of about 7 minutes on one core each.
 """
 
-from gan_ssl.studies import Row, Score, Study
+from gan_ssl.studies import Score, Study, rows
 
 _SHARES = (5, 20, 100)
 _REAL = {"real faces": "real.accuracy"}
@@ -14,15 +14,8 @@ _REAL = {"real faces": "real.accuracy"}
 
 def get_study():
     """Returns the study."""
-    quick, rows = "configs/match_gan.py:quick", []
-    for share in _SHARES:
-        changes = {"data.labelled_fraction": share / 100}
-        words = f"{share}% of the labels"
-        star, match = f"stargan_{share}", f"match_{share}"
-        rows += [
-            Row(star, f"{quick},stargan", changes, label=f"StarGAN, {words}", curve="StarGAN", x=share),
-            Row(match, quick, changes, label=f"MatchGAN, {words}", curve="MatchGAN", x=share),
-        ]
+    quick = "configs/match_gan.py:quick"
+    listed = rows.label_shares(quick, _SHARES)
     scores = (
         Score("gan_test.accuracy", "GAN-test", percent=True, references=_REAL),
         Score("gan_train.accuracy", "GAN-train", percent=True, references=_REAL),
@@ -37,15 +30,11 @@ def get_study():
             "GAN-test: a classifier of real faces reads every edit; it is blind to a generator that ignores its input. "
             "The true edit of a photograph is not known: look at the pictures. A match accuracy of 50% is chance."
         ),
-        rows=tuple(rows),
+        rows=tuple(listed),
         scores=scores,
         base="stargan_100",
         overrides={"data.name": "classes"},
         details={"GAN-test by expression": "gan_test.by_attribute.*.accuracy"},
-        losses=(
-            "train/generator/classification",
-            "train/generator/reconstruction",
-            "train/discriminator/match_accuracy",
-        ),
+        losses=rows.MATCH_GAN_LOSSES,
         x_label="share of the labels, %",
     )

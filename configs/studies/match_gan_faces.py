@@ -5,7 +5,7 @@
 33 runs of about 7 minutes on one core each.
 """
 
-from gan_ssl.studies import Row, Score, Study
+from gan_ssl.studies import Row, Score, Study, rows
 
 _SHARES = (1, 5, 20, 100)
 _REAL = {"real portraits": "real.accuracy"}
@@ -13,18 +13,11 @@ _REAL = {"real portraits": "real.accuracy"}
 
 def get_study():
     """Returns the study."""
-    quick, rows = "configs/match_gan.py:quick", []
-    for share in _SHARES:
-        labels = {"data.labelled_fraction": share / 100}
-        words = f"{share}% of the labels"
-        star, match = f"stargan_{share}", f"match_{share}"
-        rows += [
-            Row(star, f"{quick},stargan", labels, label=f"StarGAN, {words}", curve="StarGAN", x=share),
-            Row(match, quick, labels, label=f"MatchGAN, {words}", curve="MatchGAN", x=share),
-        ]
+    quick = "configs/match_gan.py:quick"
+    listed = rows.label_shares(quick, _SHARES)
     few = {"data.labelled_fraction": 0.05}
     ablate = lambda name, changes, label: Row(name, quick, few | changes, label=label, against="match_5")
-    rows += [
+    listed += [
         ablate("no_unlabelled_5", {"data.unlabelled": False}, "5%: match loss, no unlabelled images"),
         ablate("no_match_5", {"loss.match": 0.0}, "5%: unlabelled images, no match loss"),
         ablate("concat_5", {"model.match_head": "concat"}, "5%: published match head"),
@@ -50,15 +43,10 @@ def get_study():
             "the edited region; identity error: outside it. GAN-test is blind to a generator that ignores its input: "
             "read it beside these two. A match accuracy of 50% is chance."
         ),
-        rows=tuple(rows),
+        rows=tuple(listed),
         scores=scores,
         base="stargan_100",
         details={"GAN-test by attribute": "gan_test.by_attribute.*.accuracy"},
-        losses=(
-            "train/generator/classification",
-            "train/generator/reconstruction",
-            "train/discriminator/match_accuracy",
-            "train/generator/match_accuracy",
-        ),
+        losses=(*rows.MATCH_GAN_LOSSES, "train/generator/match_accuracy"),
         x_label="share of the labels, %",
     )

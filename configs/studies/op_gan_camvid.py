@@ -7,7 +7,7 @@ CAMVID holds trainA, trainB, testA, testB and the label folders, see the README'
 eleven classes, and 11 is unlabelled. Training reads none. 22 runs of about 15 minutes on one core each.
 """
 
-from gan_ssl.studies import Row, Score, Study
+from gan_ssl.studies import Row, Score, Study, rows
 
 _CLASSES = (
     *("sky", "building", "pole", "road", "pavement", "tree"),
@@ -22,44 +22,25 @@ _DATA = {
     "num_steps": 3000,
     "pretext.twin_negative": 0.0,  # nothing is dark by day because it is lit by night
 }
-_PUBLISHED = {
-    "loss.content_form": "maps",
-    "loss.content": 1.0,
-    "model.siamese_init": "normal",
-    "pretext.pairs": (1, 1, 1, 1),
-}
 _GENTLE = {"loss.content": 1.0}  # at the weight of scenes flat skies get blobs
-_JUDGED = {"untranslated": "direct", "by day (ceiling)": "ceiling"}
-
-
-def _iou(name, label):
-    references = {title: f"{group}.{name}" for title, group in _JUDGED.items()}
-    return Score(f"translated.{name}", label, percent=True, references=references)
 
 
 def get_study():
     """Returns the study."""
     quick = "configs/op_gan.py:quick"
-    rows = (
+    listed = (
         Row("cyclegan", f"{quick},cyclegan", seeds=range(5), label="CycleGAN"),
-        Row("published_content", f"{quick},content", _PUBLISHED, label="published form, content task"),
-        Row(
-            "published_domain",
-            f"{quick},domain",
-            _PUBLISHED | {"loss.content": 0.0},
-            label="published form, domain task",
-        ),
-        Row("published_both", quick, _PUBLISHED, label="published form, both tasks"),
+        *rows.published_forms(quick),
         Row("twins", f"{quick},content", _GENTLE, label="twins"),
         Row("twins_domain", quick, _GENTLE, seeds=range(5), label="twins and domain task"),
     )
     scores = (
-        _iou("miou", "mIoU"),
-        _iou("iou.sky", "sky"),
-        _iou("iou.building", "building"),
-        _iou("iou.tree", "tree"),
-        _iou("iou.car", "car"),
-        _iou("pixel_accuracy", "pixels right"),
+        rows.segmented("miou", "mIoU"),
+        rows.segmented("iou.sky", "sky"),
+        rows.segmented("iou.building", "building"),
+        rows.segmented("iou.tree", "tree"),
+        rows.segmented("iou.car", "car"),
+        rows.segmented("pixel_accuracy", "pixels right"),
         Score("edges_kept", "source's edges kept", digits=2),
     )
     return Study(
@@ -68,16 +49,10 @@ def get_study():
             "The same small networks with different objectives. mIoU and IoU are of three U-Nets that learnt on day "
             "pictures with photometric jitter; the edges need no segmenter."
         ),
-        rows=rows,
+        rows=listed,
         scores=scores,
         base="cyclegan",
         overrides=_DATA,
         details={"IoU by class": "translated.iou.*"},
-        losses=(
-            "train/generator/cycle",
-            "train/generator/adversarial",
-            "train/generator/content",
-            "train/siamese/content_std",
-            "train/siamese/domain_accuracy",
-        ),
+        losses=rows.OP_GAN_LOSSES,
     )

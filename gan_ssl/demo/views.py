@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from absl import logging
 from ml_collections import ConfigDict
-from PIL import Image
 
 from gan_ssl import data, errors, inference, plots
 from gan_ssl.demo.content import Content, knows_content
@@ -78,9 +77,7 @@ class _View:
             intensity_range=tuple(options.intensity_range),
             name=os.path.basename(path),
         )
-        image = Image.fromarray(plots.to_uint8(decoded.pixels))
-        image.thumbnail((self._most_side, self._most_side), Image.Resampling.LANCZOS)
-        return np.asarray(image)
+        return plots.thumbnail(decoded.pixels, self._most_side)
 
 
 class TranslationView(_View):
@@ -196,10 +193,10 @@ def make_view(workdir: str, step: int | None = None, most_side: int = 0) -> Tran
     """
     if most_side < 0:
         raise errors.ConfigError(f"most_side is {most_side}; allowed: pixels, or 0")
-    translator = inference.load(workdir, step)
+    loaded = checkpoints.load(workdir, step)
+    translator = inference.make(loaded)
     if isinstance(translator, inference.Editor):
         return EditView(translator, most_side)
-    loaded = checkpoints.load(workdir, translator.step)
     return TranslationView(translator, Content(loaded) if knows_content(loaded) else None, most_side)
 
 

@@ -24,6 +24,10 @@ def load(workdir: str, step: int | None = None, multiple: int = 32, batch_size: 
     """
     if not workdir:
         raise errors.CheckpointError("workdir is empty; allowed: the folder of a run (--workdir=DIR)")
-    loaded = checkpoints.load(workdir, step)
+    return make(checkpoints.load(workdir, step), multiple, batch_size)
+
+
+def make(loaded: checkpoints.Loaded, multiple: int = 32, batch_size: int | None = None) -> Any:
+    """Makes of a checkpoint what translates with it; see `load`."""
     module, _, name = methods.get(loaded.config.method).INFERENCE.partition(":")
     return getattr(importlib.import_module(module), name)(loaded, multiple, batch_size)

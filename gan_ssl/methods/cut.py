@@ -161,13 +161,8 @@ def discriminator_loss(
     params: Mapping, images: Mapping[str, jax.Array], fakes: Mapping[str, jax.Array], config: ConfigDict
 ) -> tuple[jax.Array, Metrics]:
     """The discriminators' objective on images and their translations, `{'a', 'b'}` each; see `generator_loss`."""
-    net = create_networks(config).discriminator
-    terms = {}
-    for d in "ab":
-        judged = net.apply({"params": params[d]}, jnp.concatenate([images[d], fakes[d]]))
-        terms[f"adversarial_{d}"] = losses.lsgan_discriminator_loss(*jnp.split(judged, 2))
-    total = sum(terms.values())
-    return total, terms | {"adversarial": total}  # pyright: ignore[reportReturnType] there are terms
+    terms = op_gan.adversarial_terms(create_networks(config).discriminator, params, images, fakes)
+    return terms["adversarial"], terms
 
 
 def train_step(state: GanState, batch: Batch, config: ConfigDict) -> tuple[GanState, Metrics]:
@@ -190,14 +185,13 @@ def train_step(state: GanState, batch: Batch, config: ConfigDict) -> tuple[GanSt
     player = player.apply_gradients(grads=grads)
     grads, opposed = jax.grad(discriminator_loss, has_aux=True)(opponent.params, images, fakes, config)
     grads, opposed = states.global_mean((grads, opposed))
-    groups = {"generator": terms, "discriminator": opposed}
     state = state.replace(
         step=state.step + 1,
         generator=player,
         discriminator=opponent.apply_gradients(grads=grads),
         averaged=states.update_average(state.averaged, player.params, state.step, config.model.ema_decay),
     )
-    return state, {f"{group}/{name}": value for group, values in groups.items() for name, value in values.items()}
+    return state, states.by_group(generator=terms, discriminator=opposed)
 
 
 def make_train_steps(config: ConfigDict) -> dict[str, StepFn]:

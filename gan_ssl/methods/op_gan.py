@@ -9,6 +9,7 @@ network over real patches.
 With the self-supervised weights at 0 this is CycleGAN.
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import jax
@@ -122,6 +123,16 @@ def generator_loss(
     return total, (fakes, terms | {"total": total})  # pyright: ignore[reportReturnType] there are terms
 
 
+def adversarial_terms(
+    net: networks.PatchDiscriminator, params: Mapping, images: Mapping[str, jax.Array], shown: Mapping[str, jax.Array]
+) -> Metrics:
+    """The discriminators' losses on real and shown images, judged in one pass: `adversarial_a`, `_b`, and their sum."""
+    judge = lambda domain, x: net.apply({"params": params[domain]}, x)
+    judged = {d: jnp.split(judge(d, jnp.concatenate([images[d], shown[d]])), 2) for d in "ab"}
+    terms = {f"adversarial_{d}": losses.lsgan_discriminator_loss(*judged[d]) for d in "ab"}
+    return {**terms, "adversarial": terms["adversarial_a"] + terms["adversarial_b"]}
+
+
 def discriminator_loss(
     params: dict,
     images: dict[str, jax.Array],
@@ -144,11 +155,8 @@ def discriminator_loss(
         The weighted sum, and the unweighted terms with what is only logged.
     """
     nets = create_networks(config)
-    judge = lambda domain, x: nets.discriminator.apply({"params": params[domain]}, x)
-    judged = {d: jnp.split(judge(d, jnp.concatenate([images[d], shown[d]])), 2) for d in "ab"}
-    adversarial = {f"adversarial_{d}": losses.lsgan_discriminator_loss(*judged[d]) for d in "ab"}
-    total = sum(adversarial.values())
-    metrics, logged = {**adversarial, "adversarial": total}, {}
+    metrics, logged = adversarial_terms(nets.discriminator, params, images, shown), {}
+    total = metrics["adversarial"]
     if self_supervised(config):
         terms, logged = siamese_terms.for_siamese(nets.siamese, params["siamese"], images, fakes, keys, config)
         total = total + sum(config.loss[name] * term for name, term in terms.items())
@@ -181,8 +189,6 @@ def train_step(state: GanState, batch: Batch, config: ConfigDict) -> tuple[GanSt
     grads, (opposed, logged) = gradient(opponent.params, images, fakes, shown, keys[:, 3], config)
     grads, opposed, logged = states.global_mean((grads, opposed, logged))
 
-    groups = {"generator": terms, "discriminator": opposed, "siamese": logged}
-    metrics = {f"{group}/{name}": value for group, values in groups.items() for name, value in values.items()}
     state = state.replace(
         step=state.step + 1,
         generator=player,
@@ -190,7 +196,7 @@ def train_step(state: GanState, batch: Batch, config: ConfigDict) -> tuple[GanSt
         averaged=states.update_average(state.averaged, player.params, state.step, config.model.ema_decay),
         places={d: pool for d, (pool, _) in exchanged.items()},
     )
-    return state, metrics
+    return state, states.by_group(generator=terms, discriminator=opposed, siamese=logged)
 
 
 def make_train_steps(config: ConfigDict) -> dict[str, StepFn]:

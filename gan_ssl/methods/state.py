@@ -53,7 +53,7 @@ def linear_decay(learning_rate: float, num_steps: int, constant_share: float) ->
 
 def linear_share(step: jax.Array | int, num_steps: int, left: float) -> jax.Array | float:
     """Falls linearly from 1 at step 0 to `left` at the last one."""
-    return 1.0 if left == 1.0 else 1.0 - (1.0 - left) * (step / max(num_steps - 1, 1))
+    return 1.0 if left == 1.0 else jnp.asarray(optax.linear_schedule(1.0, left, max(num_steps - 1, 1))(step))
 
 
 def create_player(params: Any, config: ConfigDict, learning_rate: float, num_updates: int = 0) -> TrainState:
@@ -76,6 +76,11 @@ def example_keys(state: GanState, per_device: int) -> jax.Array:
     key = jax.random.fold_in(state.rng, state.step)
     index = lax.axis_index(AXIS) * per_device + jnp.arange(per_device)
     return jax.vmap(lambda i: jax.random.fold_in(key, i))(index)
+
+
+def by_group(**groups: Metrics) -> Metrics:
+    """Names metrics by what they are of, `generator/cycle`."""
+    return {f"{group}/{name}": value for group, values in groups.items() for name, value in values.items()}
 
 
 def global_mean(tree: Any) -> Any:

@@ -49,6 +49,11 @@ def tiny_config(method: str, images: str, **overrides):
     return tiny.faces_config(**(names | fields | overrides))
 
 
+def newest(workdir: Path) -> int:
+    """Returns the step of the newest whole checkpoint; 0 where there is none."""
+    return max((int(p.name) for p in (workdir / "checkpoints").glob("*") if p.name.isdigit()), default=0)
+
+
 def read(workdir: Path, step: int | None = None) -> tuple[dict[str, np.ndarray], list[dict[str, float]]]:
     """Reads all arrays of a checkpoint, by default the last, by name, and the metrics without what time decides."""
     import jax
@@ -56,8 +61,7 @@ def read(workdir: Path, step: int | None = None) -> tuple[dict[str, np.ndarray],
 
     from gan_ssl.training.metrics import TIMES
 
-    steps = [int(p.name) for p in (workdir / "checkpoints").iterdir() if p.name.isdigit()]
-    path = epath.Path(workdir).resolve() / "checkpoints" / str(step or max(steps)) / "state"
+    path = epath.Path(workdir).resolve() / "checkpoints" / str(step or newest(workdir)) / "state"
     reader = ocp.PyTreeCheckpointHandler()
     host = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), reader.metadata(path).tree)
     tree = reader.restore(path, args=ocp.args.PyTreeRestore(restore_args=host))
@@ -88,4 +92,5 @@ def environment(devices: int) -> dict[str, str]:
     flags = f"--xla_force_host_platform_device_count={devices} --xla_backend_optimization_level=0"
     cache = os.environ.get("XDG_CACHE_HOME") or str(ROOT / ".pytest_cache" / "user")
     threads = str(max(os.cpu_count() or 1, 8))
-    return os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu", "XDG_CACHE_HOME": cache, "NPROC": threads}
+    own = {"PYTHONPATH": str(ROOT)}  # a launcher would take the package that is installed
+    return os.environ | own | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu", "XDG_CACHE_HOME": cache, "NPROC": threads}

@@ -14,7 +14,6 @@ import faulthandler
 import logging
 import os
 import random
-import resource
 import signal
 import sys
 import tempfile
@@ -104,12 +103,13 @@ def judge(kind, data: bytes) -> tuple[str, str]:
 
 def drill(name: str, cases: int, seed: int, first: int = 0) -> list[str]:
     """Runs cases of one kind; returns a line for each that is wrong, and prints how many ended how."""
+    from gan_ssl.benchmark import measure
     from tests.drills import fuzz_kinds
 
     found, ends = [], collections.Counter()
     folder = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     signal.signal(signal.SIGALRM, _alarm)
-    before = _peak_bytes()
+    before = measure.peak_bytes()
     with tempfile.TemporaryDirectory(prefix="fuzz", dir=folder) as root:
         kind = fuzz_kinds.KINDS[name](Path(root))
         began, began_cpu, armed = time.monotonic(), time.process_time(), 0.0
@@ -123,23 +123,15 @@ def drill(name: str, cases: int, seed: int, first: int = 0) -> list[str]:
                 lines = [wrong] if wrong else []
                 lines += [*listener.lines, *_printed(printed)]
                 listener.lines.clear()
-                if _peak_bytes() - before > MOST_BYTES:
+                if measure.peak_bytes() - before > MOST_BYTES:
                     lines.append(f"more than {MOST_BYTES} bytes of memory, then or before")
                 found += [f"{name} case {case}: {line}" for line in lines]
         faulthandler.cancel_dump_traceback_later()
     seconds, cpu = time.monotonic() - began, time.process_time() - began_cpu
-    peak = _peak_bytes() // 2**20
+    peak = measure.peak_bytes() // 2**20
     rates = f"{cases / seconds:.0f} a second ({cases / cpu:.0f} of CPU time)"
     print(f"{name}: {cases} cases from {first}, {rates}, {peak} MiB, {dict(ends)}", flush=True)
     return found
-
-
-def _peak_bytes() -> int:
-    """Returns the most memory that this program has had; `getrusage` would count that of the process it came from."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        return next(int(x.split()[1]) * 1024 for x in status.read_text().splitlines() if x.startswith("VmHWM:"))
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def _printed(descriptor: int) -> list[str]:

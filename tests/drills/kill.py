@@ -40,23 +40,18 @@ def finish(method: str, images: str, workdir: Path) -> None:
         raise RuntimeError(f"{workdir} ended with {code}: {common.last_lines(workdir.with_suffix('.log'))}")
 
 
-def newest(workdir: Path) -> int:
-    """Returns the step of the newest whole checkpoint; 0 where there is none."""
-    return max((int(p.name) for p in (workdir / "checkpoints").glob("*") if p.name.isdigit()), default=0)
-
-
 def kill_once(method: str, images: str, workdir: Path, rng: random.Random) -> str:
     """Starts the training and kills it at a random moment; returns where that was, 'done' if it ended before.
 
     Moments are told by what the run has done, not by the clock, which another load on the machine would upset: a few
     saves after its start, or while it starts, and then any part of a second.
     """
-    process, began, start_step = start(method, images, workdir), time.monotonic(), newest(workdir)
+    process, began, start_step = start(method, images, workdir), time.monotonic(), common.newest(workdir)
     saves, saving = rng.randint(0, 3), rng.random() < 1 / 3
     delay = rng.uniform(0.0, 0.6) if saves else rng.uniform(0.2, 8.0)
     due, where = (None if saves or saving else began + delay), "at any moment" if saves or saving else "while starting"
     while process.poll() is None:
-        if due is None and newest(workdir) >= start_step + 2 * saves:
+        if due is None and common.newest(workdir) >= start_step + 2 * saves:
             due = time.monotonic() + (0.0 if saving else delay)
         if due is not None and time.monotonic() >= due:
             if not saving:
