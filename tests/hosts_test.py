@@ -11,6 +11,7 @@ import pytest
 from gan_ssl import errors
 from gan_ssl.training import guard, hosts
 from tests.conftest import ROOT
+from tests.drills.common import free_port
 
 _CLUSTERS = {
     "slurm": {
@@ -139,6 +140,32 @@ def test_the_child_dies_with_its_parent_and_hears_its_signals(tmp_path):
         for _ in range(100):
             os.kill(child, 0)
             time.sleep(0.05)
+
+
+@pytest.mark.parametrize(("dies", "code"), [(True, 75), (False, 2)])
+def test_what_goes_wrong_where_another_has_died_came_of_that(dies, code, tmp_path):
+    """A library that finds a peer's file missing, or its connection closed, may call it anything."""
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import os, sys, time\n"
+        "from gan_ssl import errors\nfrom gan_ssl.training import hosts\n"
+        "me = int(sys.argv[1])\n"
+        "try:\n"
+        f"    with hosts.joined(hosts.Peers(2, 'localhost:{free_port()}', me)):\n"
+        "        hosts.gather(me)\n"
+        f"        if me and {dies}: os._exit(9)\n"
+        "        if me: time.sleep(60)\n"
+        "        raise errors.TrainingError('a part is missing')\n"
+        "except errors.GanSslError as error:\n"
+        "    print(error)\n"
+        "    sys.exit(error.exit_code)\n"
+    )
+    command = [sys.executable, str(program)]
+    how = {"cwd": ROOT, "stdout": subprocess.PIPE, "text": True, "env": _env()}
+    both = [subprocess.Popen([*command, str(i)], **how) for i in (0, 1)]
+    said = [process.communicate(timeout=60)[0].strip() for process in both]
+    assert [process.returncode for process in both] == [code, 9 if dies else 2]
+    assert "a part is missing" in said[0] and ("another process died" in said[0]) == dies
 
 
 def test_native_lines_about_broken_connections_are_hushed():

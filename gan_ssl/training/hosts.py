@@ -28,6 +28,7 @@ from gan_ssl import errors
 HEARTBEAT_S = 30  # a process that was silent for so long is dead
 _PATIENCE_MS = 60 * 60 * 1000  # how much later than others a process may come, as when it draws its data first
 _LAST_WORD = "gan_ssl/last_word"
+_HEARD_MS = 10_000  # the living listen every second
 _calls = itertools.count()
 
 
@@ -112,11 +113,12 @@ def joined(peers: Peers) -> Iterator[None]:
         ending.acquire()
         word = _read_last_word() if _is_loss(error) else None
         if word:
-            error = _as_error(*word)
+            error = _heard(_as_error(*word))
         elif _is_loss(error):
-            error = errors.HostLost("another process died or cannot be reached; start again to go on")
+            error = _lost()
         else:
             _leave_word(error)
+            error = _heard(error)
         # Without this Python would first wait for the others to shut down as well.
         atexit.register(_leave, getattr(error, "exit_code", 1))
         raise error from error.__cause__
@@ -165,9 +167,9 @@ def _listen(ending: threading.Lock, over: threading.Event) -> None:
             continue
         time.sleep(1.0)  # where the same fault strikes all, each tells it by itself
         if ending.acquire(blocking=False):
-            error = _as_error(*word)
+            error = _heard(_as_error(*word))
             print(f"error: {error}", file=sys.stderr, flush=True)
-            _leave(error.exit_code)
+            _leave(getattr(error, "exit_code", 1))
 
 
 def _leave_word(error: BaseException) -> None:
@@ -191,15 +193,28 @@ def _as_error(process: int, code: int, line: str) -> errors.GanSslError:
     return error
 
 
+def _heard(error: BaseException) -> BaseException:
+    """Returns the error when all processes have heard the last word.
+
+    Where not all answer, one of them is dead, and what went wrong here came of it, whatever a library calls it.
+    """
+    try:
+        distributed.global_state.client.wait_at_barrier(_LAST_WORD, _HEARD_MS)
+    except jax.errors.JaxRuntimeError:
+        return _lost(f" ({errors.reason(error)})")
+    return error
+
+
+def _lost(came: str = "") -> errors.HostLost:
+    return errors.HostLost(f"another process died or cannot be reached{came}; start again to go on")
+
+
 def _leave(code: int) -> NoReturn:
-    """Ends the process at once, when the living others have heard the last word; process 0, who keeps it, goes last."""
+    """Ends the process at once; process 0, who keeps the last word, goes last."""
     sys.stdout.flush()
     sys.stderr.flush()
-    if code != errors.HostLost.exit_code:
-        with contextlib.suppress(Exception):
-            distributed.global_state.client.wait_at_barrier(_LAST_WORD, 5000)
-        if is_first():
-            time.sleep(1.0)
+    if is_first() and code != errors.HostLost.exit_code:
+        time.sleep(1.0)
     os._exit(code)
 
 

@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import socket
 import sys
 import tempfile
 from collections.abc import Callable
@@ -94,3 +95,10 @@ def environment(devices: int) -> dict[str, str]:
     threads = str(max(os.cpu_count() or 1, 8))
     own = {"PYTHONPATH": str(ROOT)}  # a launcher would take the package that is installed
     return os.environ | own | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu", "XDG_CACHE_HOME": cache, "NPROC": threads}
+
+
+def free_port() -> int:
+    """Returns a port of the loopback that nobody listens at."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        return free.getsockname()[1]

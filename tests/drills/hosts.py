@@ -12,7 +12,6 @@ import os
 import random
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -54,10 +53,7 @@ def start(given: list[str], count: int, log: Path, more: dict[int, list[str]] | 
     Returns:
         The launchers, which are the parents of the processes.
     """
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
-    launchers = []
+    port, launchers = common.free_port(), []
     for i in range(count):
         peers = [f"--coordinator=localhost:{port}", f"--num_processes={count}", f"--process_id={i}"]
         command = [sys.executable, "launch/train.py", *given, *(peers if count > 1 else []), *(more or {}).get(i, [])]
@@ -138,7 +134,7 @@ def disturb(given: list[str], count: int, log: Path, workdir: Path, rng: random.
     if not any(codes):
         return "done", []  # it came with the last step
     right = others == {errors.Interrupted.exit_code} and (number == signal.SIGKILL or len(set(codes)) == 1)
-    return f"{what}{time.monotonic() - began:.1f} s", [] if right else [f"codes {codes}"]
+    return f"{what}{time.monotonic() - began:.1f} s", [] if right else [f"codes {codes} {errors_in(log, count)}"]
 
 
 def _joined(log: Path) -> int:
