@@ -26,7 +26,14 @@ MAY_CHANGE_ON_RESUME = (
     "evaluation",
 )
 # What runs did before a field existed: fills the configs that lie beside their weights.
-_BEFORE = {"pretext.twin_local": 0.0, "pretext.places": 256, "loss.content_left": 1.0, "evaluation.segmenter": "unet"}
+_BEFORE = {
+    "pretext.twin_local": 0.0,
+    "pretext.places": 256,
+    "loss.content_left": 1.0,
+    "loss.registered": "features",
+    "loss.certainty": False,
+    "evaluation.segmenter": "unet",
+}
 
 
 def apply_variants(config: ConfigDict, names: str, variants: Mapping[str, Callable[[ConfigDict], None]]) -> ConfigDict:

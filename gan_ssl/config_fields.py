@@ -177,6 +177,10 @@ def _loss_config() -> ConfigDict:
     loss.content_form = "twins"
     # Content registration: of features, generators only (twins); of maps, both players (maps).
     loss.content = 1.0
+    # What is registered of twins' features: features themselves, or their relations within a patch.
+    loss.registered = "features"
+    # Whether a place counts by how surely the siamese network finds it again in another light.
+    loss.certainty = False
     # Share of that weight which is left at the last step; it falls linearly.
     loss.content_left = 1.0
     # Contrast over places that teaches S its content features (twins; S only).

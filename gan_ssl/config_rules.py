@@ -123,6 +123,7 @@ RULES: dict[str, Rule] = {
     "pretext.twin_negative": _between(0, 1),
     "pretext.temperature": (lambda v: v > 0, "above 0"),
     "loss.content_left": _between(0, 1),
+    "loss.registered": _one_of("features", "relations"),
     "loss.content_form": _one_of("twins", "maps"),
     "optimizer.learning_rate": (lambda v: v > 0, "above 0"),
     "optimizer.discriminator_learning_rate": (lambda v: v > 0, "above 0"),

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gan_ssl import losses
+from gan_ssl.losses.self_supervised import place_certainty, relations
 
 
 def test_l1_by_hand():
@@ -90,6 +91,32 @@ def test_registration_minimum_scale_and_stopped_source():
     chex.assert_trees_all_close(losses.feature_registration_loss(source, -source, mask), 2.0, atol=1e-6)
     gradient = jax.grad(losses.feature_registration_loss)(source, source + 1.0, mask)
     chex.assert_trees_all_equal(gradient, jnp.zeros_like(source))
+
+
+def test_relations_by_hand_and_their_invariance():
+    two = jnp.array([[3.0, 1.0], [-1.0, 1.0]]).reshape(1, 1, 2, 2)  # less the mean: (2, 0) and (-2, 0)
+    chex.assert_trees_all_close(relations(two), jnp.array([[1.0, -1.0], [-1.0, 1.0]]).reshape(1, 1, 2, 2), atol=1e-5)
+
+    features = jax.random.normal(jax.random.PRNGKey(0), (2, 3, 4, 5))
+    turn, _ = jnp.linalg.qr(jax.random.normal(jax.random.PRNGKey(1), (5, 5)))
+    turned = 3 * features @ turn + 1.0  # other features that say the same
+    assert relations(features).shape == (2, 3, 4, 12)
+    chex.assert_trees_all_close(relations(turned), relations(features), atol=1e-4)
+
+
+def test_certainty_is_chance_for_constant_features_and_sure_for_distinct_ones():
+    constant, distinct = jnp.ones((2, 2, 3, 6)), jnp.eye(6).reshape(1, 2, 3, 6)
+    chex.assert_trees_all_close(place_certainty(constant, constant), jnp.full((2, 2, 3), 1 / 6), rtol=1e-5)
+    surely = np.exp(10.0) / (np.exp(10.0) + 5)
+    chex.assert_trees_all_close(place_certainty(distinct, distinct), jnp.full((1, 2, 3), surely), rtol=1e-5)
+    gradient = jax.grad(lambda f: jnp.sum(place_certainty(f, distinct)))(distinct + 0.1)
+    chex.assert_trees_all_equal(gradient, jnp.zeros_like(distinct))
+
+
+def test_registration_weighs_places():
+    source = jax.random.normal(jax.random.PRNGKey(0), (2, 3, 3, 8))
+    weight, mask = jnp.zeros((2, 3, 3)).at[:, 0, 0].set(0.5), jnp.array([True, True])
+    chex.assert_trees_all_close(losses.feature_registration_loss(source, -source, mask, weight), 1 / 9, rtol=1e-5)
 
 
 def test_wasserstein_by_hand():

@@ -107,16 +107,53 @@ def place_cosine(x: jax.Array, y: jax.Array) -> jax.Array:
     return jnp.sum(_unit(x) * _unit(y), axis=-1)
 
 
-def feature_registration_loss(source: jax.Array, translated: jax.Array, mask: jax.Array) -> jax.Array:
+def relations(features: jax.Array) -> jax.Array:
+    """Returns how alike the places of a patch are: cosines of the features less their mean over the places.
+
+    As in F-LSeSim (Zheng et al., CVPR 2021), whose self-similarity these features have learnt from twins.
+
+    Args:
+        features: `[pairs, h, w, channels]`.
+
+    Returns:
+        `[pairs, h, w, h * w]` in [-1, 1]: of each place, its likeness to all.
+    """
+    pairs, height, width, channels = features.shape
+    flat = features.reshape(pairs, height * width, channels)
+    flat = _unit(flat - jnp.mean(flat, axis=1, keepdims=True))
+    return (flat @ flat.swapaxes(1, 2)).reshape(pairs, height, width, height * width)
+
+
+def place_certainty(features: jax.Array, twins: jax.Array, temperature: float = 0.1) -> jax.Array:
+    """Returns how surely each place is found again in another light, among the places of its patch.
+
+    Args:
+        features: `[pairs, h, w, channels]` content features.
+        twins: the same places in another light.
+        temperature: divides the cosines.
+
+    Returns:
+        `[pairs, h, w]` probabilities, without gradient; 1 / (h w) for constant features.
+    """
+    pairs, height, width, channels = features.shape
+    x, y = (_unit(f).reshape(pairs, height * width, channels) for f in (features, twins))
+    found = jax.nn.softmax(x @ y.swapaxes(1, 2) / temperature, axis=-1)
+    return jax.lax.stop_gradient(jnp.diagonal(found, axis1=1, axis2=2).reshape(pairs, height, width))
+
+
+def feature_registration_loss(
+    source: jax.Array, translated: jax.Array, mask: jax.Array, weight: jax.Array | float = 1.0
+) -> jax.Array:
     """Holds a translation to the content of its source (ours): 1 - cosine, mean over places.
 
     Args:
         source: `[pairs, h, w, channels]` content features of source patches; no gradient flows into them.
         translated: the same for the translated patches.
         mask: `[pairs]` bool, true where both lie at the same position (scenario C1).
+        weight: of each place, `[pairs, h, w]`.
 
     Returns:
-        A scalar in [0, 2]; 0 with zero gradient when the mask is empty.
+        A scalar in [0, 2] for weights up to 1; 0 with zero gradient when the mask is empty.
     """
     cosine = place_cosine(jax.lax.stop_gradient(source), translated)
-    return masked_mean(jnp.mean(1.0 - cosine, axis=(1, 2)), mask)
+    return masked_mean(jnp.mean(weight * (1.0 - cosine), axis=(1, 2)), mask)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from gan_ssl import losses, pretext
-from gan_ssl.losses.self_supervised import map_correlation, masked_mean, place_cosine
+from gan_ssl.losses.self_supervised import map_correlation, masked_mean, place_certainty, place_cosine, relations
 from gan_ssl.methods.state import Metrics
 from gan_ssl.networks import Siamese
 from gan_ssl.pretext import PatchPairs
@@ -54,11 +54,30 @@ def for_generators(
     if config.loss.content_form == "twins":
         side = backward[:, None, None, None]
         source, translated = jnp.where(side, second, first), jnp.where(side, first, second)
-        content = losses.feature_registration_loss(source, translated, pairs.same_position)
+        patches = jnp.where(side, pairs.second, pairs.first)
+        weight = _certainty(net, params, patches, source, keys, config) if config.loss.certainty else 1.0
+        if config.loss.registered == "relations":
+            source, translated = relations(source), relations(translated)
+        content = losses.feature_registration_loss(source, translated, pairs.same_position, weight)
     else:
         maps = (_maps(net, params, first, pairs), _maps(net, params, second, pairs))
         content = losses.content_consistency_loss(*maps, pairs.same_position)
     return {"content": content, "domain": losses.domain_classification_loss(logits, pairs.pair_class)}
+
+
+def _certainty(
+    net: Siamese, params: dict, patches: jax.Array, features: jax.Array, keys: jax.Array, config: ConfigDict
+) -> jax.Array:
+    """Returns how surely each place of the source patches, direction- and image-major, is found in another light."""
+    images = keys.shape[0]
+    by_image = patches.reshape(2, images, -1, *patches.shape[1:]).swapaxes(0, 1)
+    twins = pretext.photometric_twin(jax.vmap(lambda k: jax.random.fold_in(k, 2))(keys), by_image, _strength(config))
+    content, _ = _features(net, params, jax.lax.stop_gradient(twins.swapaxes(0, 1).reshape(patches.shape)))
+    return place_certainty(features, content, config.pretext.temperature)
+
+
+def _strength(config: ConfigDict) -> dict[str, float]:
+    return {name: config.pretext[f"twin_{name}"] for name in pretext.DEFAULT_STRENGTH}
 
 
 def for_siamese(
@@ -96,7 +115,6 @@ def twin_loss(net: Siamese, params: dict, images: Images, keys: jax.Array, confi
     Places are contrasted within an image pair, not over a device's batch, so that device counts do not matter.
     """
     options = config.pretext
-    strength = {name: options[f"twin_{name}"] for name in pretext.DEFAULT_STRENGTH}
     patches, twins = [], []
     for i, domain in enumerate("ab"):
         cut = pretext.cut_patches(images[domain], options.grid)
@@ -104,7 +122,7 @@ def twin_loss(net: Siamese, params: dict, images: Images, keys: jax.Array, confi
         order = jnp.argsort(jax.vmap(lambda k: jax.random.uniform(k, (options.grid**2,)))(drawn[:, 0]), axis=1)
         chosen = jnp.take_along_axis(cut, order[:, : options.twin_patches, None, None, None], axis=1)
         patches.append(chosen)
-        twins.append(pretext.photometric_twin(drawn[:, 1], chosen, strength))
+        twins.append(pretext.photometric_twin(drawn[:, 1], chosen, _strength(config)))
     both = jnp.stack([jnp.concatenate(patches, axis=1), jnp.concatenate(twins, axis=1)])
     content, _ = _features(net, params, both.reshape(-1, *both.shape[3:]))
     content = content.reshape(2, both.shape[1], -1, content.shape[-1])
