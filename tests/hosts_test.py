@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 
 import pytest
@@ -142,9 +143,8 @@ def test_the_child_dies_with_its_parent_and_hears_its_signals(tmp_path):
             time.sleep(0.05)
 
 
-@pytest.mark.parametrize(("dies", "code"), [(True, 75), (False, 2)])
-def test_what_goes_wrong_where_another_has_died_came_of_that(dies, code, tmp_path):
-    """A library that finds a peer's file missing, or its connection closed, may call it anything."""
+def _run_two(tmp_path, body):
+    """Runs two processes that have joined, of which each is `me`; returns their codes and what they printed."""
     program = tmp_path / "program.py"
     program.write_text(
         "import os, sys, time\n"
@@ -152,20 +152,44 @@ def test_what_goes_wrong_where_another_has_died_came_of_that(dies, code, tmp_pat
         "me = int(sys.argv[1])\n"
         "try:\n"
         f"    with hosts.joined(hosts.Peers(2, 'localhost:{free_port()}', me)):\n"
-        "        hosts.gather(me)\n"
-        f"        if me and {dies}: os._exit(9)\n"
-        "        if me: time.sleep(60)\n"
-        "        raise errors.TrainingError('a part is missing')\n"
+        f"{textwrap.indent(textwrap.dedent(body), ' ' * 8)}"
         "except errors.GanSslError as error:\n"
         "    print(error)\n"
         "    sys.exit(error.exit_code)\n"
     )
-    command = [sys.executable, str(program)]
-    how = {"cwd": ROOT, "stdout": subprocess.PIPE, "text": True, "env": _env()}
-    both = [subprocess.Popen([*command, str(i)], **how) for i in (0, 1)]
-    said = [process.communicate(timeout=60)[0].strip() for process in both]
-    assert [process.returncode for process in both] == [code, 9 if dies else 2]
+    how = {"cwd": ROOT, "stdout": subprocess.PIPE, "text": True, "env": _env() | {"JAX_PLATFORMS": "cpu"}}
+    both = [subprocess.Popen([sys.executable, str(program), str(i)], **how) for i in (0, 1)]
+    said = [process.communicate(timeout=150)[0].strip() for process in both]
+    return [process.returncode for process in both], said
+
+
+@pytest.mark.parametrize(("dies", "code"), [(True, 75), (False, 2)])
+def test_what_goes_wrong_where_another_has_died_came_of_that(dies, code, tmp_path):
+    """A library that finds a peer's file missing, or its connection closed, may call it anything."""
+    body = f"""
+        hosts.gather(me)
+        if me and {dies}: os._exit(9)
+        if me: time.sleep(60)
+        raise errors.TrainingError('a part is missing')
+    """
+    codes, said = _run_two(tmp_path, body)
+    assert codes == [code, 9 if dies else 2]
     assert "a part is missing" in said[0] and ("another process died" in said[0]) == dies
+
+
+@pytest.mark.slow
+def test_a_process_may_compile_for_longer_than_gloo_waits(tmp_path):
+    """XLA gives all 30 seconds to be connected, and says nothing of how to change that."""
+    body = """
+        import jax, numpy as np
+        from gan_ssl.training import parallel
+        parallel.connect(jax.devices())
+        if me: time.sleep(35)
+        mean = jax.pmap(lambda x: jax.lax.pmean(x, 'batch'), axis_name='batch')
+        print(float(mean(np.full(jax.local_device_count(), me))[0]))
+    """
+    codes, said = _run_two(tmp_path, body)
+    assert codes == [0, 0] and [text.splitlines()[-1] for text in said] == ["0.5", "0.5"]
 
 
 def test_native_lines_about_broken_connections_are_hushed():

@@ -115,7 +115,7 @@ def joined(peers: Peers) -> Iterator[None]:
         if word:
             error = _heard(_as_error(*word))
         elif _is_loss(error):
-            error = _lost()
+            error = _lost(error)
         else:
             _leave_word(error)
             error = _heard(error)
@@ -201,12 +201,13 @@ def _heard(error: BaseException) -> BaseException:
     try:
         distributed.global_state.client.wait_at_barrier(_LAST_WORD, _HEARD_MS)
     except jax.errors.JaxRuntimeError:
-        return _lost(f" ({errors.reason(error)})")
+        return _lost(error)
     return error
 
 
-def _lost(came: str = "") -> errors.HostLost:
-    return errors.HostLost(f"another process died or cannot be reached{came}; start again to go on")
+def _lost(error: BaseException) -> errors.HostLost:
+    said = errors.reason(error)
+    return errors.HostLost(f"another process died or cannot be reached; start again to go on ({said})")
 
 
 def _leave(code: int) -> NoReturn:

@@ -15,7 +15,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from gan_ssl import errors
 from gan_ssl.methods.state import AXIS, GanState, StepFn
-from gan_ssl.training import calls, compilation
+from gan_ssl.training import calls, compilation, hosts
 
 # Devices share all of the state but the entries of the places of the global batch.
 _SHARED: Any = None
@@ -56,6 +56,16 @@ def choose_devices(batch_size: int, num_devices: int = 0) -> list[jax.Device]:
 def _own(devices: list[jax.Device]) -> list[jax.Device]:
     """Returns this process's devices among those of all."""
     return [device for device in devices if device.process_index == jax.process_index()]
+
+
+def connect(devices: list[jax.Device]) -> None:
+    """Lets the devices of several processes find each other, which they else do at the first step.
+
+    Gloo gives all 30 seconds for it, and processes do not compile alike: the cache serves process 0 alone on CPUs.
+    """
+    hosts.gather("to connect")
+    found = jax.pmap(lambda x: lax.psum(x, AXIS), axis_name=AXIS, devices=devices)(np.ones(len(_own(devices))))
+    jax.block_until_ready(found)
 
 
 class MappedStep:
@@ -100,6 +110,8 @@ class Runner:
         self._batch_sharding = places_sharding(_own(devices))
         self._programs: dict[tuple[str, ...], StepFn] = {}
         self._told, self._stop = None, False
+        if self._shared:
+            connect(devices)
 
     @staticmethod
     def _telling(step: StepFn) -> StepFn:
