@@ -7,6 +7,7 @@ import sys
 import textwrap
 import time
 
+import jax
 import pytest
 
 from gan_ssl import errors
@@ -141,6 +142,21 @@ def test_the_child_dies_with_its_parent_and_hears_its_signals(tmp_path):
         for _ in range(100):
             os.kill(child, 0)
             time.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    ("cause", "lost"),
+    [
+        (ValueError("UNKNOWN: Gloo AllGather failed: Connection closed by peer"), True),
+        (jax.errors.JaxRuntimeError("DEADLINE_EXCEEDED: Barrier timed out"), True),
+        (ConnectionRefusedError("connection refused"), False),  # a bucket's, say
+        (jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory"), False),
+    ],
+)
+def test_a_lost_host_is_told_from_other_faults_by_what_lies_below(cause, lost):
+    error = errors.TrainingError("a checkpoint cannot be written")
+    error.__cause__ = cause
+    assert hosts._is_loss(error) == lost
 
 
 def _run_two(tmp_path, body):

@@ -221,9 +221,10 @@ def _leave(code: int) -> NoReturn:
 
 def _is_loss(error: BaseException | None) -> bool:
     """Tells whether an error comes from a connection to another process."""
-    lost = r"gloo|nccl|connection|coordination|heartbeat|UNAVAILABLE|DEADLINE_EXCEEDED|barrier"
+    lost = re.compile(r"gloo|nccl|connection|coordination|heartbeat|UNAVAILABLE|DEADLINE_EXCEEDED|barrier", re.I)
     while error:
-        if isinstance(error, jax.errors.JaxRuntimeError) and re.search(lost, str(error), re.IGNORECASE):
+        of_jax = isinstance(error, jax.errors.JaxRuntimeError)
+        if of_jax and lost.search(str(error)) or re.search("Gloo|NCCL", str(error)):  # by any name
             return True
         error = error.__cause__ or error.__context__
     return False
