@@ -39,7 +39,8 @@ miou = {"miou": 0.3 + seed / 100 + weight / 10, "iou": {"car": 0.1, "sky <b>": N
 scores = {"step": 4, "num_images": 5, "config_hash": "x", "split": "test", "missing": {"a": "/home/me"}}
 scores |= {"translated": miou, "direct": {"miou": 0.25}, "truth": None, "warnings": []}
 if weight != 8:
-    (folder / "eval.json").write_text(json.dumps(scores))
+    suffix = "_validation" if "--split=validation" in sys.argv else ""
+    (folder / f"eval{suffix}.json").write_text(json.dumps(scores))
 """
 
 

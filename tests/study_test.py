@@ -158,6 +158,23 @@ def test_runs_are_pinned(root):
         assert not set(cores[0]) & set(cores[1])
 
 
+def test_defaults_are_chosen_on_the_validation_split(root):
+    """Its scores are never taken for those of the test split."""
+    one = Row("base", QUICK, seeds=(0,))
+    made = go(root, write(root, one, split="validation"))
+    assert (root / "work/runs/base/seed_0/eval_validation.json").exists()
+    assert made["notes"] == ["Scored on the validation split."]
+    kept = json.loads((root / "docs/results/small/base_seed_0.json").read_text())
+    assert kept["split"] == "validation"
+    with pytest.raises(errors.DataError, match="no run of .* is finished"):
+        go(root, write(root, one), report_only=True)
+    go(root, write(root, one), again=True)
+    assert starts(root) == {"base/seed_0": 2}  # in the same folder: it is not trained again, only asked
+    del kept["split"]  # as results were before there was a choice
+    (root / "docs/results/small/base_seed_0.json").write_text(json.dumps(kept))
+    assert go(root, write(root, one), report_only=True)["notes"] == []
+
+
 def test_dry_run_lists_and_estimates(root, capsys):
     path = write(root)
     studies.run(path, str(root / "work"), root, dry_run=True)
@@ -190,6 +207,7 @@ def test_dry_run_lists_and_estimates(root, capsys):
             "row base: the recipe is configs/none.py, which is no file",
         ),
         ({"rows": ()}, "at least one row"),
+        ({"split": "train"}, "split is 'train'; allowed: test, validation"),
         ({"scores": (Score("x", "x", better="more"),)}, "better is 'more'; allowed: higher, lower"),
     ],
 )
@@ -249,7 +267,9 @@ def test_launcher_takes_fields_and_ends_in_one_line(root):
     assert done.returncode == 2 and "which is no file" in done.stderr and "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("name", ["op_gan_scenes", "op_gan_camvid", "match_gan_faces", "match_gan_expressions"])
+@pytest.mark.parametrize(
+    "name", ["op_gan_scenes", "op_gan_candidates", "op_gan_camvid", "match_gan_faces", "match_gan_expressions"]
+)
 def test_the_studies_are_sensible(name, tmp_path):
     made = plan.load(ROOT / "configs" / "studies" / f"{name}.py")
     runs = plan.runs(made, tmp_path, ROOT, {"data.dir": "/elsewhere"})

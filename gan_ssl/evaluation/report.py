@@ -15,11 +15,16 @@ from gan_ssl.training.workdir import writing
 _LABEL_WIDTH, _CELL_WIDTH = 16, 14
 
 
+def suffix(split: str) -> str:
+    """Returns what the names of a split's files end with: nothing for `test`."""
+    return "" if split == "test" else f"_{split}"
+
+
 class Files:
     """The report's files in a work directory; checked before anything is computed, so that a full disk shows early."""
 
     def __init__(self, workdir: str, split: str):
-        self.suffix = "" if split == "test" else f"_{split}"
+        self.suffix = suffix(split)
         self.root = Path(workdir)
         self.json, self.picture = (self.root / f"eval{self.suffix}.{kind}" for kind in ("json", "png"))
         with writing(workdir):

@@ -122,7 +122,8 @@ def _pictures(report: Report, here: Sequence[Run]) -> list[Markup]:
         parts.append(element("p", f"No pictures of {', '.join(absent)}: {words}.", class_="note"))
     if not chosen:
         return parts
-    found = pictures.gallery({run.row.name: run.folder for run in chosen.values()}, _config_of(*chosen.values()))
+    folders, split = {run.row.name: run.folder for run in chosen.values()}, report.study.split
+    found = pictures.gallery(folders, _config_of(*chosen.values()), split)
     captions = {run.row.name: _column(report, run) for run in chosen.values()}
     if found.note:
         parts.append(element("p", found.note, class_="note"))

@@ -15,6 +15,7 @@ from PIL import Image
 from gan_ssl import data, errors, plots
 from gan_ssl.data import images, loading
 from gan_ssl.evaluation import edits
+from gan_ssl.evaluation.report import suffix
 from gan_ssl.methods import match_gan
 
 _SCENES, _PORTRAITS = 6, 3  # test images to show
@@ -53,22 +54,24 @@ class Gallery(NamedTuple):
     note: str = ""
 
 
-def gallery(folders: Mapping[str, Path], config: ConfigDict) -> Gallery:
+def gallery(folders: Mapping[str, Path], config: ConfigDict, split: str = "test") -> Gallery:
     """Returns the pictures of some runs.
 
     Args:
         folders: evaluated work directories by column.
         config: of one of them, its data where they are now.
+        split: of the data, that they were evaluated on.
     """
-    return (_portraits if config.method == "match_gan" else _scenes)(folders, config)
+    return (_portraits if config.method == "match_gan" else _scenes)(folders, config, split)
 
 
-def _scenes(folders: Mapping[str, Path], config: ConfigDict) -> Gallery:
+def _scenes(folders: Mapping[str, Path], config: ConfigDict, split: str) -> Gallery:
     """Translations of evenly spread test images, with source, true translation and labels where they are known."""
+    translated = {column: folder / f"translated{suffix(split)}" for column, folder in folders.items()}
     try:
-        source = data.open_source(config, "test", "a")
+        source = data.open_source(config, split, "a")
     except errors.GanSslError as error:
-        return _translations_alone(folders, str(error))
+        return _translations_alone(translated, str(error))
     count = min(len(source), config.evaluation.limit or len(source))
     chosen = np.unique(np.linspace(0, count - 1, min(count, _SCENES)).astype(int))
     size, names, lines = tuple(config.data.image_size), data.class_names(config), []
@@ -77,7 +80,7 @@ def _scenes(folders: Mapping[str, Path], config: ConfigDict) -> Gallery:
         fit = lambda picture: plots.to_uint8(images.to_bits(images.resize(picture, size), config.data.bits))
         stem = os.path.splitext(re.sub(r"^(\.*/)+", "", example["name"]))[0]
         shown = {"source": fit(example["image"])}
-        shown |= {column: _read(folder / "translated" / f"{stem}.png") for column, folder in folders.items()}
+        shown |= {column: _read(folder / f"{stem}.png") for column, folder in translated.items()}
         if "truth" in example:
             shown["true translation"] = fit(example["truth"])
         if "label" in example and names:
@@ -92,27 +95,27 @@ def _scenes(folders: Mapping[str, Path], config: ConfigDict) -> Gallery:
 
 def _translations_alone(folders: Mapping[str, Path], reason: str) -> Gallery:
     """What is left where the data cannot be opened."""
-    found = [{path.name for path in (folder / "translated").glob("*.png")} for folder in folders.values()]
+    found = [{path.name for path in folder.glob("*.png")} for folder in folders.values()]
     common = sorted(set.intersection(*found)) if found else []
     chosen = [common[i] for i in np.unique(np.linspace(0, len(common) - 1, _SCENES).astype(int))] if common else []
     lines = []
     for name in chosen:
-        shown = {column: _read(folder / "translated" / name) for column, folder in folders.items()}
+        shown = {column: _read(folder / name) for column, folder in folders.items()}
         lines.append(Line(Path(name).stem, {column: p for column, p in shown.items() if p is not None}))
     return Gallery(lines, note=f"The source pictures are not shown: {reason}.")
 
 
-def _portraits(folders: Mapping[str, Path], config: ConfigDict) -> Gallery:
+def _portraits(folders: Mapping[str, Path], config: ConfigDict, split: str) -> Gallery:
     """Every edit of the first test images, from the runs' sheets, with the true edit where it is known."""
     space, height_width = match_gan.label_space(config), tuple(config.data.image_size)
-    sheets = {column: _read(folder / "eval.png") for column, folder in folders.items()}
+    sheets = {column: _read(folder / f"eval{suffix(split)}.png") for column, folder in folders.items()}
     count = 1 + len(space.attributes)
     cells = {column: grid_cells(sheet, height_width, count) for column, sheet in sheets.items() if sheet is not None}
     if not cells:
         return Gallery([], note="No run has an eval.png.")
     inputs = next(iter(cells.values()))[0]
     try:
-        true_edits = _true_edits(config, inputs)
+        true_edits = _true_edits(config, inputs, split)
     except errors.GanSslError:
         true_edits = []
     some = np.zeros(len(space.attributes), np.uint8)
@@ -129,9 +132,9 @@ def _portraits(folders: Mapping[str, Path], config: ConfigDict) -> Gallery:
     return Gallery(lines, ["source"], ["true edit"] if true_edits else [])
 
 
-def _true_edits(config: ConfigDict, inputs: np.ndarray) -> list[list[np.ndarray]]:
+def _true_edits(config: ConfigDict, inputs: np.ndarray, split: str) -> list[list[np.ndarray]]:
     """Returns, by image and edit, what is known; nothing where the test images are not those of the sheet."""
-    space, source, fields = match_gan.label_space(config), data.open_attributes(config, "test"), config.data
+    space, source, fields = match_gan.label_space(config), data.open_attributes(config, split), config.data
     draw = getattr(source, "truth", None)
     if draw is None:
         return []

@@ -11,6 +11,8 @@ from ml_collections import ConfigDict
 
 from gan_ssl import config as configs
 from gan_ssl import errors
+from gan_ssl.evaluation import SPLITS
+from gan_ssl.evaluation.report import suffix
 
 NOTHING = "–"
 _BETTER = ("higher", "lower")
@@ -97,6 +99,7 @@ class Study:
         losses: metrics whose curves are shown, by name in `metrics.jsonl`.
         x_label: what the rows' `x` is.
         text: a paragraph for the page: what is compared and why.
+        split: of the data, to score on: `test`, or `validation` where defaults are chosen.
     """
 
     title: str
@@ -109,6 +112,7 @@ class Study:
     losses: Sequence[str] = ()
     x_label: str = ""
     text: str = ""
+    split: str = "test"
 
     def row(self, name: str) -> Row:
         """Returns a row by name."""
@@ -129,6 +133,7 @@ class Run:
         config: validated, before the data is known.
         changes: values by field on top of the recipe, without the seed.
         folder: its work directory.
+        split: of the data, to score on.
     """
 
     row: Row
@@ -136,6 +141,12 @@ class Run:
     config: ConfigDict
     changes: Mapping[str, Any]
     folder: Path
+    split: str = "test"
+
+    @property
+    def scored(self) -> Path:
+        """What the evaluation writes, `eval.json`."""
+        return self.folder / f"eval{suffix(self.split)}.json"
 
     @property
     def key(self) -> tuple[str, int]:
@@ -189,6 +200,8 @@ def _check(study: Study) -> None:
     names = [row.name for row in study.rows]
     if not names or not study.scores:
         raise errors.ConfigError("a study needs at least one row and one score")
+    if study.split not in SPLITS:
+        raise errors.ConfigError(f"split is {study.split!r}; allowed: {', '.join(SPLITS)}")
     for score in study.scores:
         if score.better not in _BETTER:
             raise errors.ConfigError(f"score {score.name}: better is {score.better!r}; allowed: {', '.join(_BETTER)}")
@@ -234,7 +247,7 @@ def runs(study: Study, workdir: Path, root: Path, overrides: Mapping[str, Any]) 
                 config = _config(recipe(row, root), changes, seed)
             except errors.ConfigError as error:
                 raise errors.ConfigError(f"row {row.name}: {error}") from None
-            made.append(Run(row, seed, config, changes, workdir / "runs" / row.name / f"seed_{seed}"))
+            made.append(Run(row, seed, config, changes, workdir / "runs" / row.name / f"seed_{seed}", study.split))
     return sorted(made, key=lambda run: row_place(run.row.seeds, run.seed))
 
 

@@ -30,7 +30,7 @@ class Result:
         command: that trains it; `PATH` and `DIR` stand for the reader's own.
         settings: fields that differ from the base config, see `settings.of`.
         defaults: the other fields that scores depend on.
-        data: digest of the training and test images; "" where it is not known.
+        data: digest of the training images and of those scored; "" where it is not known.
         step: of the checkpoint.
         num_images: scored.
         scores: what `eval.json` holds.
@@ -38,6 +38,7 @@ class Result:
         hardware: `cpu` (its model), `cores` used, `devices` as JAX counts them.
         versions: of `python` and `jax`.
         date: the day, UTC.
+        split: of the data, that was scored.
     """
 
     row: str
@@ -55,10 +56,13 @@ class Result:
     hardware: Mapping[str, Any]
     versions: Mapping[str, str]
     date: str
+    split: str = "test"
 
     def differences(self, run: Run) -> dict[str, str]:
-        """Returns the fields whose values are not the run's, as `settings.differences`."""
-        return settings.differences({"settings": self.settings, "defaults": self.defaults}, settings.of(run.config))
+        """Returns the fields whose values are not the run's, as `settings.differences`; `split` is one of them."""
+        found = {"split": f"was {self.split!r}, is {run.split!r}"} if self.split != run.split else {}
+        own = {"settings": self.settings, "defaults": self.defaults}
+        return found | settings.differences(own, settings.of(run.config))
 
 
 def path(folder: Path, run: Run) -> Path:
@@ -95,15 +99,15 @@ def make(run: Run, root: Path, seconds: Mapping[str, float], cores: int) -> Resu
     """Collects what is kept of a run that was trained and evaluated.
 
     Args:
-        run: whose folder holds `eval.json`.
+        run: whose folder holds its scores.
         root: the checkout.
         seconds: of training and evaluation.
         cores: that it was given.
 
     Raises:
-        DataError: there is no `eval.json`, or it is none.
+        DataError: there are no scores, or the file is none.
     """
-    file = run.folder / "eval.json"
+    file = run.scored
     try:
         scored = json.loads(file.read_bytes())
     except FileNotFoundError:
@@ -127,6 +131,7 @@ def make(run: Run, root: Path, seconds: Mapping[str, float], cores: int) -> Resu
         hardware={"cpu": cpu_model(), "cores": cores, "devices": _devices(run.log)},
         versions=_versions(run.folder / "versions.json"),
         date=datetime.now(UTC).strftime("%Y-%m-%d"),
+        split=run.split,
     )
 
 
@@ -148,9 +153,9 @@ def _data_digest(run: Run) -> str:
     config = run.config
     try:
         if config.method == "match_gan":
-            sources = [data.open_attributes(config, split) for split in ("train", "test")]
+            sources = [data.open_attributes(config, split) for split in ("train", run.split)]
         else:
-            sides = (("train", "a"), ("train", "b"), ("test", "a"))
+            sides = (("train", "a"), ("train", "b"), (run.split, "a"))
             sources = [data.open_source(config, split, domain) for split, domain in sides]
     except errors.GanSslError:  # the run itself would have said so
         return ""

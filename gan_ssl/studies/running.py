@@ -154,7 +154,7 @@ def _run(run: Run, children: Children, root: Path, again: bool, finish: Callable
         record = _open_folder(run, again)
         train = [*_launcher(root, "train"), f"--config={plan.recipe(run.row, root)}", f"--workdir={run.folder}"]
         train += settings.arguments(run.changes, run.seed)
-        evaluate = [*_launcher(root, "evaluate"), f"--workdir={run.folder}"]
+        evaluate = [*_launcher(root, "evaluate"), f"--workdir={run.folder}", f"--split={run.split}"]
         for name, command in (("train", train), ("evaluate", evaluate)):
             began = time.monotonic()
             code = children.call(command, run.log)

@@ -18,8 +18,9 @@ _FREE = (
 # What a method does not read; a group's name with a dot stands for all of it.
 _SIAMESE = (
     *("pretext.", "model.siamese_", "model.normalise"),
-    *("loss.content", "loss.twin", "loss.contrast", "loss.domain"),
+    *("loss.content", "loss.twin", "loss.contrast", "loss.domain", "loss.registered", "loss.certainty"),
 )
+_TWINS = ("pretext.twin_", "pretext.temperature", "loss.twin", "loss.registered", "loss.certainty")
 _LABELS = (
     *("generator_every", "model.mask", "model.condition", "model.discriminator_init", "model.match_head"),
     *("loss.gradient_penalty", "loss.classification", "loss.reconstruction", "loss.match", "loss.pseudo_labels"),
@@ -55,6 +56,8 @@ def _read(config: ConfigDict) -> dict[str, Any]:
     unread = (*PATHS, *_FREE, *_UNREAD.get(config.method, ()))
     if config.method == "op_gan" and not configs.self_supervised(config):
         unread += _SIAMESE
+    elif config.method == "op_gan" and config.loss.content_form == "maps":
+        unread += _TWINS
     if config.num_steps:
         unread += ("num_epochs",)
     return {name: v for name, v in configs.flatten(config).items() if not name.startswith(unread)}

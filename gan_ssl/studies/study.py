@@ -186,7 +186,8 @@ def _notes(
     failed: Mapping[str, str],
 ) -> list[str]:
     """Returns what is not in the report, and why."""
-    notes = [f"{run.name} is left out: {stale[run.key]}." for run in work.runs if run.key in stale]
+    notes = [] if work.study.split == "test" else [f"Scored on the {work.study.split} split."]
+    notes += [f"{run.name} is left out: {stale[run.key]}." for run in work.runs if run.key in stale]
     missing: dict[str, list[str]] = {}
     for run in work.runs:
         if run.key not in found and run.name not in failed:
@@ -200,5 +201,5 @@ def _notes(
 def _agrees(run: Run) -> bool:
     """Whether the run's work directory holds the evaluated run that its result is of."""
     record = running.read_record(run)
-    is_scored = (run.folder / "eval.json").is_file()
+    is_scored = run.scored.is_file()
     return is_scored and record is not None and not settings.differences(record, settings.of(run.config))
