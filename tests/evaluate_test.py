@@ -61,6 +61,18 @@ def test_report(tmp_path, capsys):
     assert "mIoU" in printed and "lamp" in printed and "edges kept" in printed
 
 
+def test_the_last_weights_are_scored_beside_the_averaged_ones(tmp_path, capsys):
+    workdir, params = _run(tmp_path), _params()
+    other = jax.tree.map(lambda x: x + 0.05, params["generator"])
+    averaged = checkpoints.load(str(workdir))._replace(params=params, last=other)
+    alone = averaged._replace(params=params | {"generator": other}, last=None)
+    both, wanted = (translation.evaluate(loaded, str(workdir)) for loaded in (averaged, alone))
+    assert wanted["last"] is None
+    assert both["last"] == wanted["translated"] | {"edges_kept": wanted["edges_kept"]}
+    assert both["edges_kept"] != wanted["edges_kept"]
+    assert "with the last weights: mIoU" in capsys.readouterr().out
+
+
 def test_without_labels_the_rest_is_given(tmp_path, capsys):
     workdir = _run(tmp_path, labels=False, loss__content=0.0, loss__twin=0.0, loss__domain=0.0)
     evaluation.evaluate(str(workdir), split="test")
@@ -135,9 +147,9 @@ def test_json_has_no_nan():
 
 def test_true_translations_are_compared():
     a = {"image": tiny.batch()["a"], "truth": tiny.batch(seed=1)["a"]}
-    result = translation._true_translation_scores(a, a["truth"], {})
+    result = translation._picture_scores(a, a["truth"])
     assert result["distance_to_truth"] == {"l1": 0.0, "ssim": pytest.approx(1.0), "edge_f": 1.0}
-    assert result["distance_to_truth_direct"]["l1"] > 0.1
+    assert translation._picture_scores(a, a["image"])["distance_to_truth"]["l1"] > 0.1
 
 
 def test_cache_lies_in_the_users_cache(monkeypatch):

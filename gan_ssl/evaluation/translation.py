@@ -38,8 +38,9 @@ def evaluate(loaded: Loaded, workdir: str, split: str = "test") -> dict[str, Any
         `direct`, `translated`, `ceiling`: each `{miou, miou_spread, pixel_accuracy, iou: {class: ...}}`, the mean over
         the segmenters and the standard deviation of their mIoU. `distance_to_truth` and `distance_to_truth_direct`:
         `{l1, ssim, edge_f}` of translations and of untranslated images. `edges_kept`: agreement of the strongest edges
-        with the source. `cycle_l1`: `{a, b}`. `siamese`: domain accuracy and correlations on pairs of the split.
-        `sanity`: `{correlation, variation}`. `warnings`, and `missing`: reasons by score. None where unknown.
+        with the source. `last`: what these three are by the last weights, where the run keeps averaged ones, which all
+        else is of. `cycle_l1`: `{a, b}`. `siamese`: domain accuracy and correlations on pairs of the split. `sanity`:
+        `{correlation, variation}`. `warnings`, and `missing`: reasons by score. None where unknown.
 
     Raises:
         DataError: the images of domain a cannot be used.
@@ -60,11 +61,17 @@ def evaluate(loaded: Loaded, workdir: str, split: str = "test") -> dict[str, Any
     _write_translated(folder, a["names"], fakes["b"])
     result = {"step": loaded.step, "config_hash": configs.config_hash(config), "split": split}
     result |= {"num_images": len(a["image"]), "cycle_l1": cycle}
-    result |= _true_translation_scores(a, fakes["b"], missing)
+    result |= _picture_scores(a, fakes["b"])
+    if "truth" in a:
+        result["distance_to_truth_direct"] = _distance(a["image"], a["truth"])
+    else:
+        missing["distance_to_truth"] = "the true translations of this data are not known"
     result["siamese"] = _siamese_scores(loaded, a, b, fakes, missing)
     result["sanity"] = sanity.sanity(a["image"], fakes["b"])
     result["warnings"] = sanity.warnings_of(result["sanity"])
-    segmented, predictions = _segmentation_scores(config, a, b, fakes["b"], missing)
+    last = _by_last_weights(loaded, a["image"])
+    segmented, predictions = _segmentation_scores(config, a, b, {"translated": fakes["b"]} | last, missing)
+    result["last"] = (segmented.pop("last") or {}) | _picture_scores(a, last["last"]) if last else None
     result |= segmented | {"missing": missing}
     files.write(result, _lines(result), _columns(config, a, fakes["b"], predictions))
     print(f"all translations are in {folder.name}/")
@@ -97,18 +104,25 @@ def _load_b(config: ConfigDict, split: str, missing: dict[str, str]) -> dict[str
         return None
 
 
-def _true_translation_scores(a: dict[str, Any], fake_b: np.ndarray, missing: dict[str, str]) -> dict[str, Any]:
-    result: dict[str, Any] = {"edges_kept": scores.edge_f_score(a["image"], fake_b)}
-    if "truth" not in a:
-        missing["distance_to_truth"] = "the true translations of this data are not known"
-        return result
-    for name, pictures in (("distance_to_truth", fake_b), ("distance_to_truth_direct", a["image"])):
-        result[name] = {
-            "l1": scores.l1(pictures, a["truth"]),
-            "ssim": scores.ssim(pictures, a["truth"]),
-            "edge_f": scores.edge_f_score(pictures, a["truth"]),
-        }
-    return result
+def _by_last_weights(loaded: Loaded, images: np.ndarray) -> dict[str, np.ndarray]:
+    """Returns `{'last': translations}`; nothing where the run keeps no averages and all is of the last weights."""
+    if loaded.last is None:
+        return {}
+    translator = Translator(loaded._replace(params=loaded.params | {"generator": loaded.last}), multiple=4)
+    return {"last": translator.translate(images, "a2b")}
+
+
+def _picture_scores(a: Mapping[str, Any], fake_b: np.ndarray) -> dict[str, Any]:
+    known = {"distance_to_truth": _distance(fake_b, a["truth"])} if "truth" in a else {}
+    return {"edges_kept": scores.edge_f_score(a["image"], fake_b), **known}
+
+
+def _distance(pictures: np.ndarray, truth: np.ndarray) -> dict[str, float]:
+    return {
+        "l1": scores.l1(pictures, truth),
+        "ssim": scores.ssim(pictures, truth),
+        "edge_f": scores.edge_f_score(pictures, truth),
+    }
 
 
 def _siamese_scores(
@@ -140,22 +154,28 @@ def _siamese_scores(
 
 
 def _segmentation_scores(
-    config: ConfigDict, a: dict[str, Any], b: dict[str, Any] | None, fake_b: np.ndarray, missing: dict[str, str]
+    config: ConfigDict,
+    a: dict[str, Any],
+    b: dict[str, Any] | None,
+    translations: Mapping[str, np.ndarray],
+    missing: dict[str, str],
 ) -> tuple[dict[str, Any], np.ndarray | None]:
-    """Scores label maps; returns them and the first segmenter's predictions for the translations."""
+    """Scores label maps; returns them by column, and the first segmenter's predictions for `translated`."""
     if "label" not in a:
         missing |= dict.fromkeys(("direct", "translated"), "the images of domain a have no labels")
     if b is not None and "label" not in b:
         missing["ceiling"] = "the images of domain b have no labels"
-    sets = {"direct": (a["image"], a), "translated": (fake_b, a), "ceiling": (b["image"], b) if b else None}
-    sets = {name: (s[0], s[1]["label"]) for name, s in sets.items() if name not in missing and s}
-    result: dict[str, Any] = dict.fromkeys(_COLUMNS)
+    result: dict[str, Any] = dict.fromkeys((*_COLUMNS, *translations))
+    known = {"direct": a["image"]} | dict(translations) if "label" in a else {}
+    sets = {name: (images, a["label"]) for name, images in known.items()}
+    if b is not None and "label" in b:
+        sets["ceiling"] = (b["image"], b["label"])
     if not sets:
         return result, None
     try:
         segmenters = segmentation.trained_segmenters(config)
     except errors.DataError as error:
-        missing |= {name: str(error) for name in sets}
+        missing |= {name: str(error) for name in sets if name in _COLUMNS}
         return result, None
     predicted = {name: [s.predict(images) for s in segmenters] for name, (images, _) in sets.items()}
     names, ignore = data.class_names(config), config.data.ignore_index
@@ -209,6 +229,8 @@ def _lines(result: Mapping[str, Any]) -> list[str]:
                 f"to the true translation, {caption}: L1 {d['l1']:.3f}, SSIM {d['ssim']:.3f}, edges {d['edge_f']:.2f}"
             )
     lines.append(f"edges kept: {result['edges_kept']:.2f}")
+    if result["last"]:
+        lines.append(_of_last(result["last"]))
     cycle = ", ".join(f"{d} {value:.3f}" for d, value in result["cycle_l1"].items() if value is not None)
     lines.append(f"cycle error (L1): {cycle}")
     if result["siamese"]:
@@ -218,3 +240,9 @@ def _lines(result: Mapping[str, Any]) -> list[str]:
 
 def _with_spread(scored: Mapping[str, Any] | None) -> str:
     return f"{percent(scored['miou'])} ±{100 * scored['miou_spread']:.1f}" if scored else "-"
+
+
+def _of_last(last: Mapping[str, Any]) -> str:
+    parts = [f"mIoU {_with_spread(last)}"] if "miou" in last else []
+    parts += [f"L1 {last['distance_to_truth']['l1']:.3f}"] if "distance_to_truth" in last else []
+    return "with the last weights: " + ", ".join([*parts, f"edges kept {last['edges_kept']:.2f}"])

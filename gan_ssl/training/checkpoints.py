@@ -30,6 +30,7 @@ class Loaded(NamedTuple):
     config: ConfigDict
     step: int
     params: dict[str, Any]  # {'generator': ..., 'discriminator': ...}
+    last: Any = None  # the generator's last parameters, where `params` has averaged ones
 
 
 class Checkpointer:
@@ -246,8 +247,9 @@ def load(workdir: str, step: int | None = None) -> Loaded:
         wanted = "any" if step is None else f"step {step}"
         raise errors.CheckpointError(f"{workdir} has no checkpoint of {wanted}; there are: {steps or 'none'}")
     step, tree, _ = _newest_whole(root, steps if step is None else [step])  # pyright: ignore[reportGeneralTypeIssues] there are steps
-    generator = tree.get("averaged") or tree["generator"]["params"]
-    return Loaded(config, step, {"generator": generator, "discriminator": tree["discriminator"]["params"]})
+    last, averaged = tree["generator"]["params"], tree.get("averaged")
+    params = {"generator": averaged or last, "discriminator": tree["discriminator"]["params"]}
+    return Loaded(config, step, params, last if averaged else None)
 
 
 def save_weights(workdir: str, config: ConfigDict, params: Mapping[str, Any]) -> None:
