@@ -74,6 +74,7 @@ def test_report(tmp_path, capsys):
     )
     assert stored["fid"] is stored["edit_error"] is None and stored["classifier_fid"] >= 0
     assert 1 <= stored["classifier_score"] <= 3 and 0 < stored["reconstruction_error"] < 2
+    assert set(stored["nearest_source"]) == {"accuracy", "chance", "rank"}
     assert set(stored["match_accuracy"]) == {"real", "translated"} and stored["warnings"] == []
     assert list(stored["missing"]) == ["edit_error", "fid", "kid", "inception_score"]
     with Image.open(workdir / "eval.png") as picture:

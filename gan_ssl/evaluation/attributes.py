@@ -16,6 +16,7 @@ from gan_ssl.evaluation import (
     classifier,
     distribution,
     edits,
+    identity,
     inception,
     label_scores,
     labelled_images,
@@ -52,8 +53,9 @@ def evaluate(loaded: Loaded, workdir: str, split: str = "test") -> dict[str, Any
         (the discriminator's, on real images): see `label_scores.score`. `edit_error`, `identity_error` (outside the
         edited region), `edit_error_inside`: see `edits.score`; `reconstruction_error`; all on [-1, 1]. `fid`, `kid`,
         `inception_score` by Inception; `classifier_fid`, `classifier_kid`, `classifier_score` by the features of the
-        data's own classifier, comparable among runs on the same data alone. `match_accuracy`: `{real, translated}`.
-        `sanity`, `warnings`, and `missing`: reasons by score. None where unknown.
+        data's own classifier, comparable among runs on the same data alone. `nearest_source`: see
+        `identity.nearest_source`. `match_accuracy`: `{real, translated}`. `sanity`, `warnings`, and `missing`:
+        reasons by score. None where unknown.
 
     Raises:
         DataError: the images cannot be used.
@@ -79,7 +81,11 @@ def evaluate(loaded: Loaded, workdir: str, split: str = "test") -> dict[str, Any
     translated = translate(test.images, targets)
     back = translate(translated, test.labels)
     result["reconstruction_error"] = 2 * scores.l1(test.images, back)
-    result |= _set_distances(config, test.images, translated, real, judge.judge(translated), missing)
+    seen = judge.judge(translated)
+    result |= _set_distances(config, test.images, translated, real, seen, missing)
+    result["nearest_source"] = identity.nearest_source(real.features, seen.features, test.labels, targets)
+    if result["nearest_source"] is None:
+        missing["nearest_source"] = "every test image has a label of its own"
     result["match_accuracy"] = _match_accuracy(loaded, test, translate, missing)
     result["sanity"] = _sanity(test, translate)
     result["warnings"] = sanity.warnings_of(result["sanity"]) + _data_warnings(test, space, split)
@@ -212,6 +218,9 @@ def _lines(result: Mapping[str, Any]) -> list[str]:
     shown = [f"{n.replace('_', ' ')} {result[n]:.3f}" for n in (*_PUBLISHED, *_OWN) if result[n] is not None]
     if shown:
         lines.append(", ".join(shown))
+    if result["nearest_source"]:
+        found, chance = (report.percent(result["nearest_source"][name]) for name in ("accuracy", "chance"))
+        lines.append(f"edits whose nearest source is their own: {found}% (chance {chance}%)")
     if result["match_accuracy"]:
         matched = ", ".join(f"{kind} pairs {report.percent(v)}" for kind, v in result["match_accuracy"].items())
         lines.append(f"match accuracy in %: {matched}")
