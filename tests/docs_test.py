@@ -33,7 +33,7 @@ SCRIPTS = [ROOT / "launch" / name for name in ("slurm.sh", "tpu_pod.sh", "gke/ru
 _EXTRAS = configparser.ConfigParser()
 _EXTRAS.read(ROOT / "setup.cfg")
 # Programs of others, which the pages name and no test here starts.
-OTHERS = {"cat", "cd", "curl", "docker", "export", "gcloud", "git", "kubectl", "node", "npm", "sphinx-build"}
+OTHERS = {"cat", "cd", "curl", "docker", "export", "gcloud", "git", "jupyter", "kubectl", "node", "npm", "sphinx-build"}
 # Whose snippets another test runs.
 ELSEWHERE = {ROOT / "docs" / "serving.md": "export_test.py"}
 _name = lambda path: str(path.relative_to(ROOT))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -41,7 +42,7 @@ def test_what_is_finished_is_not_computed_twice(root, capsys):
 
 def test_results_hold_what_a_reader_needs_and_no_path(root):
     go(root, write(root), only=["ours"], seeds=[1], overrides={"data.dir": "/home/me/pictures"})
-    (file,) = (root / "docs" / "results" / "small").iterdir()
+    (file,) = (root / "docs" / "results" / "small").glob("*.json")
     made = json.loads(file.read_text())
     assert file.name == "ours_seed_1.json" and "/home/me" not in file.read_text()
     assert made["overrides"] == {"data.name": "folder", "loss.domain": 2.0} and made["settings"]["loss.domain"] == 2.0
@@ -276,6 +277,15 @@ def test_the_studies_are_sensible(name, tmp_path):
     fields = [json.dumps(settings.of(run.config)) for run in runs if run.seed == 0]
     assert len(set(fields)) == len(made.rows)  # no two rows are the same
     assert len({run.key for run in runs}) == len(runs) and made.results == f"docs/results/{name}"
+
+
+@pytest.mark.parametrize("folder", sorted((ROOT / "docs" / "results").glob("*/")), ids=lambda folder: folder.name)
+def test_the_tables_are_of_the_results_beside_them(folder, tmp_path):
+    shutil.copytree(folder, tmp_path / folder.name)
+    (tmp_path / folder.name / "README.md").unlink()
+    path, into = ROOT / "configs" / "studies" / f"{folder.name}.py", tmp_path / folder.name
+    studies.run(path, str(tmp_path / "work"), ROOT, report_only=True, results_dir=str(into))
+    assert (into / "README.md").read_text() == (folder / "README.md").read_text()
 
 
 @pytest.mark.slow

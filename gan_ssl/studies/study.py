@@ -50,6 +50,8 @@ def run(
 ) -> None:
     """Runs what is not finished of a study, and writes `study.json`, `study.md` and `study.html` into `workdir`.
 
+    The table lies beside the finished results too, as `README.md`.
+
     Args:
         path: of the study file.
         workdir: where runs and report lie.
@@ -175,6 +177,9 @@ def _write_report(
         write_whole(work.home / "study.json", json.dumps(report.to_json(made), indent=1) + "\n")
         write_whole(work.home / "study.md", table.markdown(made, command))
         write_whole(work.home / "study.html", page.page(made, command, here))
+    if not failed:
+        with writing(str(work.folder)):
+            write_whole(work.folder / "README.md", table.markdown(made, command))
     print(table.markdown(made, command))
     print(f"{work.home / 'study.html'}, study.md and study.json are written", file=sys.stderr)
 
