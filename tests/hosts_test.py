@@ -102,6 +102,18 @@ _SILENT = "UNAVAILABLE: The following tasks are unhealthy (stopped sending heart
             "error: not all processes came within 5 minutes; start again to go on",
         ),
         ("E1125 19:25:00.1 7 agent.cc:2] Polled an error\nerror: gone\n", "sys.exit(75)", 75, "error: gone"),
+        (
+            "terminate called after throwing an instance of 'gloo::EnforceNotMet'\n  what():  [enforce fail at p.cc:1]",
+            "os.abort()",
+            75,
+            "error: another process died or cannot be reached; start again to go on",
+        ),
+        (
+            "terminate called without an active exception\n",
+            "os.abort()",
+            134,
+            "terminate called without an active exception\nerror: this process was ended by SIGABRT",
+        ),
     ],
 )
 def test_the_parent_says_in_one_line_why_its_child_ended(said, end, code, says, tmp_path):

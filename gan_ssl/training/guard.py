@@ -13,8 +13,8 @@ import threading
 from gan_ssl import errors
 
 _GUARDED = "GAN_SSL_GUARDED"
-# Lines of JAX's native code: after the first kind nothing but its end follows, the second is what it grumbles.
-_DOOM = re.compile(r"F\d{4} \d\d:\d\d:|E\d{4} .*(unhealthy|[Hh]eartbeat|Polled an error)")
+# Lines of native code, JAX's and Gloo's: after the first kind nothing but its end follows, the second it grumbles.
+_DOOM = re.compile(r"F\d{4} \d\d:\d\d:|E\d{4} .*(unhealthy|[Hh]eartbeat|Polled an error)|terminate called")
 _HUSHED = re.compile(r"[WE]\d{4} \d\d:\d\d:\S+ +\d+ \S*(coordination|distributed|client|service)\S*\.(cc|h):\d+\]")
 
 
@@ -45,9 +45,11 @@ def run() -> int:
     if code >= 0:  # Python was faster than the abort; a bug's traceback is shown whole
         print("".join(text for text in held if code == 1 or text.startswith("error: ")), end="", file=sys.stderr)
         return code
-    if held:
-        print(f"error: {_reason(''.join(held))}; start again to go on", file=sys.stderr)
+    text = "".join(held)
+    if held and ("terminate called" not in held[0] or "gloo" in text):
+        print(f"error: {_reason(text)}; start again to go on", file=sys.stderr)
         return errors.HostLost.exit_code
+    print(text, end="", file=sys.stderr)
     print(f"error: this process was ended by {signal.Signals(-code).name}", file=sys.stderr)
     return 128 - code
 
@@ -58,6 +60,8 @@ def _reason(text: str) -> str:
     dead = re.findall(r"(\d+)\n", listed[1]) if listed else []
     if dead:
         return f"process {', '.join(sorted(set(dead), key=int))} died or cannot be reached"
+    if "gloo" in text:
+        return "another process died or cannot be reached"
     if "RegisterTask" in text:
         return "not all processes came within 5 minutes"
     if re.search("UNAVAILABLE|DEADLINE_EXCEEDED|[Hh]eartbeat|leader", text):

@@ -137,7 +137,8 @@ def disturb(given: list[str], count: int, log: Path, workdir: Path, rng: random.
     if not any(codes):
         return "done", []  # it came with the last step
     right = others == {errors.Interrupted.exit_code} and (number == signal.SIGKILL or len(set(codes)) == 1)
-    return f"{what}{time.monotonic() - began:.1f} s", [] if right else [f"codes {codes} {errors_in(log, count)}"]
+    ends = [common.last_lines(Path(f"{log}.{i}")) for i in range(count)]
+    return f"{what}{time.monotonic() - began:.1f} s", [] if right else [f"codes {codes} {ends}"]
 
 
 def _joined(log: Path) -> int:
