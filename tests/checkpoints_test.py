@@ -45,6 +45,7 @@ def test_saved_from_8_devices_read_on_1_and_2_by_a_relative_path(config, state, 
     loaded = checkpoints.load("run")
     assert loaded.step == 5
     chex.assert_trees_all_equal(loaded.params["generator"], jax.device_get(state.averaged))
+    chex.assert_trees_all_equal(loaded.last, jax.device_get(state.generator.params))
 
 
 def test_newest_are_kept_and_a_step_can_be_picked(config, state, tmp_path):

@@ -54,7 +54,7 @@ def test_report(tmp_path, capsys):
         assert 0 <= stored[name]["miou"] <= 1 and list(stored[name]["iou"]) == ["sky", "road", "lamp"]
     assert set(stored["cycle_l1"]) == {"a", "b"} and 0 < stored["cycle_l1"]["a"] < 1
     assert set(stored["siamese"]) == {"content_std", "correlation_same", "correlation_other", "domain_accuracy"}
-    assert list(stored["missing"]) == ["distance_to_truth"] and "distance_to_truth" in result["missing"]
+    assert set(stored["missing"]) == {"distance_to_truth", "last"} and "distance_to_truth" in result["missing"]
     assert sorted(p.name for p in (workdir / "translated").iterdir()) == [f"{i}.png" for i in range(5)]
     with Image.open(workdir / "eval.png") as picture:
         assert picture.width > 4 * 96
@@ -67,7 +67,7 @@ def test_the_last_weights_are_scored_beside_the_averaged_ones(tmp_path, capsys):
     averaged = checkpoints.load(str(workdir))._replace(params=params, last=other)
     alone = averaged._replace(params=params | {"generator": other}, last=None)
     both, wanted = (translation.evaluate(loaded, str(workdir)) for loaded in (averaged, alone))
-    assert wanted["last"] is None
+    assert wanted["last"] is None and "no averaged weights" in wanted["missing"]["last"]
     assert both["last"] == wanted["translated"] | {"edges_kept": wanted["edges_kept"]}
     assert both["edges_kept"] != wanted["edges_kept"]
     assert "with the last weights: mIoU" in capsys.readouterr().out
@@ -78,9 +78,12 @@ def test_without_labels_the_rest_is_given(tmp_path, capsys):
     evaluation.evaluate(str(workdir), split="test")
     stored = json.loads((workdir / "eval.json").read_text())
     assert stored["direct"] is stored["translated"] is stored["ceiling"] is stored["siamese"] is None
-    assert set(stored["missing"]) == {"direct", "translated", "ceiling", "siamese", "distance_to_truth"}
+    assert set(stored["missing"]) == {"direct", "translated", "ceiling", "siamese", "distance_to_truth", "last"}
     assert stored["cycle_l1"]["b"] > 0
     assert "no score direct, translated: the images of domain a have no labels" in capsys.readouterr().out
+    loaded = checkpoints.load(str(workdir))
+    result = translation.evaluate(loaded._replace(last=loaded.params["generator"]), str(workdir))
+    assert result["last"] == {"edges_kept": result["edges_kept"]} and "last" not in result["missing"]
 
 
 def test_without_domain_b_translations_are_still_scored(tmp_path):

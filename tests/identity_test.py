@@ -46,8 +46,7 @@ def test_by_hand():
 
 
 def test_a_feature_that_the_sources_hardly_have_does_not_drown_the_others():
-    sources, edited = (np.hstack([x, np.zeros((120, 1))]) for x in (_SOURCES, _SOURCES))
-    edited[:, -1] = _RNG.normal(size=120)
+    sources, edited = (np.hstack([_SOURCES, size * _RNG.normal(size=(120, 1))]) for size in (1e-4, 1e-1))
     assert nearest_source(sources, edited, _LABELS, _TARGETS)["accuracy"] == 1
 
 

@@ -124,7 +124,7 @@ def _changed(x, y):
     return any(bool(jnp.any(a != b)) for a, b in zip(jax.tree.leaves(x), jax.tree.leaves(y), strict=True))
 
 
-@pytest.mark.parametrize("form", ["twins", "relations"])
+@pytest.mark.parametrize("form", ["twins", pytest.param("relations", marks=pytest.mark.slow)])
 def test_twins_teach_the_siamese_network_alone_and_registration_the_generators_alone(form):
     config = tiny.config(**_VARIANTS[form])
     state = op_gan.create_state(jax.random.PRNGKey(0), config)

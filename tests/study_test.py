@@ -165,6 +165,8 @@ def test_defaults_are_chosen_on_the_validation_split(root):
     made = go(root, write(root, one, split="validation"))
     assert (root / "work/runs/base/seed_0/eval_validation.json").exists()
     assert made["notes"] == ["Scored on the validation split."]
+    for page in ("study.md", "study.html"):
+        assert made["notes"][0] in (root / "work" / page).read_text()
     kept = json.loads((root / "docs/results/small/base_seed_0.json").read_text())
     assert kept["split"] == "validation"
     with pytest.raises(errors.DataError, match="no run of .* is finished"):

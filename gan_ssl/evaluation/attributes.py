@@ -85,7 +85,7 @@ def evaluate(loaded: Loaded, workdir: str, split: str = "test") -> dict[str, Any
     result |= _set_distances(config, test.images, translated, real, seen, missing)
     result["nearest_source"] = identity.nearest_source(real.features, seen.features, test.labels, targets)
     if result["nearest_source"] is None:
-        missing["nearest_source"] = "every test image has a label of its own"
+        missing["nearest_source"] = "no edit changes a label that several images have"
     result["match_accuracy"] = _match_accuracy(loaded, test, translate, missing)
     result["sanity"] = _sanity(test, translate)
     result["warnings"] = sanity.warnings_of(result["sanity"]) + _data_warnings(test, space, split)

@@ -11,9 +11,10 @@ def nearest_source(
     Edits towards the label that a source has already do not count: it would be enough to leave the picture alone. What
     labels do to features is taken out first, from the edits what the source's and the target's do together: else a
     generator that returns its input would be far from all sources alike. What is left is compared by cosine, each
-    dimension in units of its deviation over the sources. The features are those of a classifier of the labels, so they
-    hold of a person only what helped to read labels: chance means that a generator ignores its input, but a score
-    below 1 is not a share of lost faces, and an untouched picture scores 1. Compare rows of a table.
+    dimension in units of its deviation over the sources, at least a tenth of the mean one. The features are those of a
+    classifier of the labels, so they hold of a person only what helped to read labels: chance means that a generator
+    ignores its input, but a score below 1 is not a share of lost faces, and an untouched picture scores 1. Compare rows
+    of a table.
 
     Args:
         sources: `[n, dim]` features of real images.
@@ -26,7 +27,8 @@ def nearest_source(
         what guessing gives; `rank`, the mean share of the sources that are nearer than the own one, 0.5 for guessing.
         None where no edit changes a label that several sources have.
     """
-    scale, changed = sources.std(axis=0) + 1e-6, (labels != targets).any(axis=1)
+    scale, changed = sources.std(axis=0), (labels != targets).any(axis=1)
+    scale = np.maximum(scale, 0.1 * scale.mean()) + 1e-6  # what sources hardly have may be strong in a poor edit
     x = _unit(_unexplained(sources / scale, labels))
     y = np.zeros_like(x)
     y[changed] = _unit(_unexplained(edited[changed] / scale, labels[changed], targets[changed]))

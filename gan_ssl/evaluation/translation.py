@@ -69,7 +69,7 @@ def evaluate(loaded: Loaded, workdir: str, split: str = "test") -> dict[str, Any
     result["siamese"] = _siamese_scores(loaded, a, b, fakes, missing)
     result["sanity"] = sanity.sanity(a["image"], fakes["b"])
     result["warnings"] = sanity.warnings_of(result["sanity"])
-    last = _by_last_weights(loaded, a["image"])
+    last = _by_last_weights(loaded, a["image"], missing)
     segmented, predictions = _segmentation_scores(config, a, b, {"translated": fakes["b"]} | last, missing)
     result["last"] = (segmented.pop("last") or {}) | _picture_scores(a, last["last"]) if last else None
     result |= segmented | {"missing": missing}
@@ -104,9 +104,10 @@ def _load_b(config: ConfigDict, split: str, missing: dict[str, str]) -> dict[str
         return None
 
 
-def _by_last_weights(loaded: Loaded, images: np.ndarray) -> dict[str, np.ndarray]:
+def _by_last_weights(loaded: Loaded, images: np.ndarray, missing: dict[str, str]) -> dict[str, np.ndarray]:
     """Returns `{'last': translations}`; nothing where the run keeps no averages and all is of the last weights."""
     if loaded.last is None:
+        missing["last"] = "the run keeps no averaged weights, so that all scores are of the last ones"
         return {}
     translator = Translator(loaded._replace(params=loaded.params | {"generator": loaded.last}), multiple=4)
     return {"last": translator.translate(images, "a2b")}

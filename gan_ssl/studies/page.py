@@ -115,7 +115,7 @@ def _curves(report: Report) -> list[Markup]:
 def _pictures(report: Report, here: Sequence[Run]) -> list[Markup]:
     """The same test images under every row that has a work directory here."""
     chosen = _one_a_row(report, here)
-    parts = [element("h2", "The same test images under every row")]
+    parts = [element("h2", f"The same {report.study.split} images under every row")]
     absent = [row.title for row in report.study.rows if row.name not in chosen and report.seeds(row)]
     if absent:
         words = "their runs are not in this work directory, only their scores are known"
