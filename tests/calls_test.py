@@ -11,6 +11,7 @@ from gan_ssl.training.metrics import RunningMetrics
 from tests import tiny
 
 
+@pytest.mark.slow
 def test_two_steps_of_a_call_equal_two_calls():
     config = tiny.config(batch_size=2, model__ema_decay=0.0)
     devices, steps = jax.devices()[:2], op_gan.make_train_steps(config)

@@ -41,6 +41,7 @@ def test_its_own_source_is_found_more_easily_than_another_image():
     assert float(loss(images, images)) < float(loss(images, images[::-1]))
 
 
+@pytest.mark.slow
 def test_device_counts_agree_and_both_players_learn():
     config, runs = _config(), {}
     start = cut.create_state(jax.random.PRNGKey(0), config)

@@ -151,6 +151,7 @@ def test_settings_that_cannot_run_leave_the_work_directory_free(images, tmp_path
     assert not (tmp_path / "run" / "config.json").exists()
 
 
+@pytest.mark.slow
 def test_images_that_vanish_in_mid_run_are_one_error_and_the_run_goes_on_when_they_are_back(tmp_path, monkeypatch):
     folder = Path(tiny.folder(tmp_path / "images"))
     config, run = _config(str(folder), num_steps=60, data__workers=0), str(tmp_path / "run")

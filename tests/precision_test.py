@@ -36,7 +36,8 @@ def _trajectory(make, **fields):
     return state, totals
 
 
-@pytest.mark.parametrize("make", [_op_gan, pytest.param(_match_gan, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("make", [_op_gan, _match_gan])
 def test_bfloat16_stays_near_float32(make):
     _, exact = _trajectory(make)
     state, half = _trajectory(make, precision="bfloat16")
