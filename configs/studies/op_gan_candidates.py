@@ -2,7 +2,7 @@
 
     python launch/study.py --study=configs/studies/op_gan_candidates.py --workdir=runs/op_gan_candidates --jobs=2
 
-45 runs of about 6 minutes on one core each. Defaults are chosen here; `op_gan_scenes.py` reports on the test scenes.
+48 runs of about 6 minutes on one core each. Defaults are chosen here; `op_gan_scenes.py` reports on the test scenes.
 """
 
 from gan_ssl.studies import Row, Score, Study, rows
@@ -22,6 +22,9 @@ def get_study():
         changed("local", "local light", pretext__twin_local=1.0),
         changed("local_5", "local light, weight 5", pretext__twin_local=1.0, loss__content=5.0),
         changed("local_10", "local light, weight 10", pretext__twin_local=1.0, loss__content=10.0),
+        changed(
+            "local_wide", "local light, four strides", pretext__twin_local=1.0, model__siamese_strides=(1, 2, 2, 2)
+        ),
         changed("wide", "a wider view: four strides", model__siamese_strides=(1, 2, 2, 2)),
         changed("nine", "all nine places, of pairs and of twins", pretext__pairs=(1, 1, 9, 1), pretext__twin_patches=9),
         changed("halves", "larger patches: a grid of 2", pretext__grid=2),
