@@ -155,6 +155,15 @@ def test_true_translations_are_compared():
     assert translation._picture_scores(a, a["image"])["distance_to_truth"]["l1"] > 0.1
 
 
+def test_likeness_of_the_same_content_in_another_light():
+    config, params = tiny.config(), _params()["discriminator"]["siamese"]
+    net, images = op_gan.create_networks(config).siamese, tiny.batch()["a"]
+    found = translation._likeness(net, params, config, images, images)
+    assert found["likeness_true"] == pytest.approx(1.0, abs=1e-4) and found["likeness_other"] < 0.99
+    moved = translation._likeness(net, params, config, images, np.roll(images, 1, axis=0))
+    assert moved["likeness_true"] == pytest.approx(found["likeness_other"], abs=1e-5)
+
+
 def test_cache_lies_in_the_users_cache(monkeypatch):
     monkeypatch.delenv("XDG_CACHE_HOME")
     assert segmentation.cache_dir().parts[-3:] == (".cache", "gan_ssl", "segmenters")

@@ -11,12 +11,15 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from gan_ssl import config as configs
-from gan_ssl import data, errors, plots
+from gan_ssl import data, errors, plots, pretext
 from gan_ssl.data.images import normalise
 from gan_ssl.evaluation import report, sanity, scores, segmentation
+from gan_ssl.evaluation.batches import in_batches
 from gan_ssl.evaluation.report import percent, row
 from gan_ssl.inference import Translator
+from gan_ssl.losses.self_supervised import place_cosine
 from gan_ssl.methods import op_gan, siamese_terms
+from gan_ssl.networks import Siamese
 from gan_ssl.training import compilation
 from gan_ssl.training.checkpoints import Loaded
 from gan_ssl.training.workdir import writing
@@ -39,7 +42,9 @@ def evaluate(loaded: Loaded, workdir: str, split: str = "test") -> dict[str, Any
         the segmenters and the standard deviation of their mIoU. `distance_to_truth` and `distance_to_truth_direct`:
         `{l1, ssim, edge_f}` of translations and of untranslated images. `edges_kept`: agreement of the strongest edges
         with the source. `last`: what these three are by the last weights, where the run keeps averaged ones, which all
-        else is of. `cycle_l1`: `{a, b}`. `siamese`: domain accuracy and correlations on pairs of the split. `sanity`:
+        else is of. `cycle_l1`: `{a, b}`. `siamese`: domain accuracy and correlations on pairs of the split, and
+        where the truth is known `likeness_true`, of a source's places to those of its true translation, which has the
+        same content in another light, and `likeness_other`, to those of another's: cosines. `sanity`:
         `{correlation, variation}`. `warnings`, and `missing`: reasons by score. None where unknown.
 
     Raises:
@@ -151,7 +156,27 @@ def _siamese_scores(
         keys = jax.random.split(jax.random.key(start), size)
         images = {"a": a["image"][part], "b": b["image"][part]}
         measured.append(measure(params, images, {d: x[part] for d, x in fakes.items()}, keys))
-    return {name: float(np.mean([m[name] for m in measured])) for name in measured[0]}
+    found = {name: float(np.mean([m[name] for m in measured])) for name in measured[0]}
+    if "truth" in a:
+        found |= _likeness(net, params, config, a["image"][:count], a["truth"][:count])
+    return found
+
+
+def _likeness(net: Siamese, params: Any, config: ConfigDict, images: np.ndarray, truth: np.ndarray) -> dict[str, float]:
+    """How alike the siamese network finds a place and the same place of the true translation, and of another one."""
+
+    @compilation.jit
+    def content(images):
+        cut = pretext.cut_patches(normalise(images), config.pretext.grid)
+        return net.apply({"params": params}, cut.reshape(-1, *cut.shape[2:]), method="features")[0]
+
+    source, true = (in_batches(lambda x: _by_image(content(x), len(x)), _SIAMESE_BATCH, x) for x in (images, truth))
+    mean = lambda x, y: float(np.mean(place_cosine(x, y)))
+    return {"likeness_true": mean(source, true), "likeness_other": mean(source, np.roll(true, 1, axis=0))}
+
+
+def _by_image(content: jax.Array, count: int) -> jax.Array:
+    return content.reshape(count, -1, *content.shape[1:])
 
 
 def _segmentation_scores(
