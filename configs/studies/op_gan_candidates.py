@@ -2,7 +2,7 @@
 
     python launch/study.py --study=configs/studies/op_gan_candidates.py --workdir=runs/op_gan_candidates --jobs=2
 
-48 runs of about 6 minutes on one core each. Defaults are chosen here; `op_gan_scenes.py` reports on the test scenes.
+51 runs of about 6 minutes on one core each. Defaults are chosen here; `op_gan_scenes.py` reports on the test scenes.
 """
 
 from gan_ssl.studies import Row, Score, Study, rows
@@ -25,6 +25,7 @@ def get_study():
         changed(
             "local_wide", "local light, four strides", pretext__twin_local=1.0, model__siamese_strides=(1, 2, 2, 2)
         ),
+        changed("local_long", "local light, twice the steps", pretext__twin_local=1.0, num_steps=4800),
         changed("wide", "a wider view: four strides", model__siamese_strides=(1, 2, 2, 2)),
         changed("nine", "all nine places, of pairs and of twins", pretext__pairs=(1, 1, 9, 1), pretext__twin_patches=9),
         changed("halves", "larger patches: a grid of 2", pretext__grid=2),
