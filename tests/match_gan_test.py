@@ -143,7 +143,7 @@ def steps_on():
     return run
 
 
-@pytest.mark.parametrize("count", [2, 4])
+@pytest.mark.parametrize("count", [pytest.param(2, marks=pytest.mark.slow), 4])
 def test_device_counts_agree(steps_on, count):
     (one, one_logged), (many, many_logged) = steps_on(1), steps_on(count)
     for a, b in zip(one_logged[:3], many_logged[:3], strict=True):
