@@ -92,8 +92,8 @@ def test_the_dead_are_noticed_and_the_run_goes_on_to_the_same_bits(root):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("method", "deaths"), [("op_gan", 2), ("match_gan", 1)])
-def test_three_deaths(method, deaths, tmp_path):
+@pytest.mark.parametrize(("method", "deaths"), [("op_gan", 3), ("match_gan", 2)])
+def test_five_deaths(method, deaths, tmp_path):
     assert not hosts.drill(method, tmp_path, deaths, seed=2)
 
 

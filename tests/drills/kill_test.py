@@ -13,4 +13,4 @@ def test_killed_runs_equal_the_undisturbed_one(method, kills, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("method", common.METHODS)
 def test_ten_kills(method, tmp_path):
-    assert not kill.drill(method, tmp_path, 5, seed=1)
+    assert not kill.drill(method, tmp_path, 10, seed=1)
