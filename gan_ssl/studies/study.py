@@ -172,15 +172,16 @@ def _write_report(
     path = work.path.relative_to(work.root) if work.path.is_relative_to(work.root) else work.path.name
     command = f"python launch/study.py --study={path} --workdir=DIR"
     here = [run for run in work.runs if run.key in fresh and _agrees(run)]
+    text = table.markdown(made, command)
     with writing(str(work.home)):
         work.home.mkdir(parents=True, exist_ok=True)
         write_whole(work.home / "study.json", json.dumps(report.to_json(made), indent=1) + "\n")
-        write_whole(work.home / "study.md", table.markdown(made, command))
+        write_whole(work.home / "study.md", text)
         write_whole(work.home / "study.html", page.page(made, command, here))
     if not failed:
         with writing(str(work.folder)):
-            write_whole(work.folder / "README.md", table.markdown(made, command))
-    print(table.markdown(made, command))
+            write_whole(work.folder / "README.md", text)
+    print(text)
     print(f"{work.home / 'study.html'}, study.md and study.json are written", file=sys.stderr)
 
 

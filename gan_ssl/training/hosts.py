@@ -111,10 +111,11 @@ def joined(peers: Peers) -> Iterator[None]:
         raise
     except BaseException as error:
         ending.acquire()
-        word = _read_last_word() if _is_loss(error) else None
+        is_loss = _is_loss(error)
+        word = _read_last_word() if is_loss else None
         if word:
             error = _heard(_as_error(*word))
-        elif _is_loss(error):
+        elif is_loss:
             error = _lost(error)
         else:
             _leave_word(error)
