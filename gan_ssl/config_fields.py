@@ -145,7 +145,9 @@ def _pretext_config() -> ConfigDict:
     pretext.grid = 3
     # Pairs an image of each scenario: both of a, both of b, same position, other position.
     pretext.pairs = (1, 1, 1, 1)
-    # Real patches an image and domain whose places the twin task contrasts.
+    # Where content is learnt and held: in patches of the grid, or in whole images, where no padding tells a place.
+    pretext.content_view = "patches"
+    # Real patches an image and domain whose places the twin task contrasts, where content is of patches.
     pretext.twin_patches = 3
     # Ranges of the twin's light: log gamma, gain, offset (each +- around 1, 1, 0), largest noise sigma; on [0, 1].
     pretext.twin_log_gamma = 1.2
@@ -158,7 +160,7 @@ def _pretext_config() -> ConfigDict:
     pretext.twin_negative = 0.0
     # Strength of a smooth light across the twin, as of a lamp beside it: log of its largest gain; 0 for even light.
     pretext.twin_local = 0.0
-    # Places a layer that CUT contrasts.
+    # Places that are contrasted at most: of a layer by CUT, of an image by twins where content is of images.
     pretext.places = 256
     # Temperature of the contrast over places.
     pretext.temperature = 0.1
@@ -177,7 +179,8 @@ def _loss_config() -> ConfigDict:
     loss.content_form = "twins"
     # Content registration: of features, generators only (twins); of maps, both players (maps).
     loss.content = 1.0
-    # What is registered of twins' features: features themselves, or their relations within a patch.
+    # How twins' features are registered: by their cosine, by that of their relations to all places of the patch, or
+    # by contrast, each place being to find its source among them.
     loss.registered = "features"
     # Whether a place counts by how surely the siamese network finds it again in another light.
     loss.certainty = False
@@ -205,6 +208,8 @@ def _optimizer_config() -> ConfigDict:
     # Adam's rate for the generators, and for the discriminators and the siamese network.
     optimizer.learning_rate = 2e-4
     optimizer.discriminator_learning_rate = 2e-4
+    # The siamese network's rate, as a multiple of the discriminators'.
+    optimizer.siamese_factor = 1.0
     optimizer.beta1 = 0.5
     optimizer.beta2 = 0.999
     # Share of the steps at the constant rate; it then falls linearly to 0.

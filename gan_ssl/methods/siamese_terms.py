@@ -2,7 +2,9 @@
 
 `maps` (published): both players minimise the distance of the content maps of a patch and its translation.
 `twins` (ours): the siamese network learns content from photometric twins of real patches alone, and the generators
-are held to its features; the two players can then not agree on answering nothing.
+are held to its features; the two players can then not agree on answering nothing. Zero padding tells a place in a patch
+from another without any content: with `pretext.content_view=images` content is of whole images, and learnt where no
+padding is seen.
 """
 
 import jax
@@ -51,18 +53,39 @@ def for_generators(
     """Returns the terms `content` and `domain`, whose gradient is for the generators, `net` being fixed."""
     pairs, backward = _pairs(images, fakes, keys, config)
     first, second, logits = _compare(net, params, pairs)
-    if config.loss.content_form == "twins":
+    if config.loss.content_form == "twins" and config.pretext.content_view == "images":
+        shown = jnp.concatenate([images["a"], images["b"]])
+        content, _ = _features(net, params, jnp.concatenate([shown, fakes["b"], fakes["a"]]))
+        everywhere = jnp.ones(shown.shape[0], bool)
+        content = _registration(net, params, shown, *jnp.split(content, 2), everywhere, keys, config)
+    elif config.loss.content_form == "twins":
         side = backward[:, None, None, None]
         source, translated = jnp.where(side, second, first), jnp.where(side, first, second)
         patches = jnp.where(side, pairs.second, pairs.first)
-        weight = _certainty(net, params, patches, source, keys, config) if config.loss.certainty else 1.0
-        if config.loss.registered == "relations":
-            source, translated = relations(source), relations(translated)
-        content = losses.feature_registration_loss(source, translated, pairs.same_position, weight)
+        content = _registration(net, params, patches, source, translated, pairs.same_position, keys, config)
     else:
         maps = (_maps(net, params, first, pairs), _maps(net, params, second, pairs))
         content = losses.content_consistency_loss(*maps, pairs.same_position)
     return {"content": content, "domain": losses.domain_classification_loss(logits, pairs.pair_class)}
+
+
+def _registration(
+    net: Siamese,
+    params: dict,
+    shown: jax.Array,
+    source: jax.Array,
+    translated: jax.Array,
+    mask: jax.Array,
+    keys: jax.Array,
+    config: ConfigDict,
+) -> jax.Array:
+    """Registers features of translations with those of their sources, which are `shown`; direction- and image-major."""
+    if config.loss.registered == "contrast":
+        return losses.contrast_registration_loss(source, translated, mask, config.pretext.temperature)
+    weight = _certainty(net, params, shown, source, keys, config) if config.loss.certainty else 1.0
+    if config.loss.registered == "relations":
+        source, translated = relations(source), relations(translated)
+    return losses.feature_registration_loss(source, translated, mask, weight)
 
 
 def _certainty(
@@ -114,6 +137,33 @@ def twin_loss(net: Siamese, params: dict, images: Images, keys: jax.Array, confi
 
     Places are contrasted within an image pair, not over a device's batch, so that device counts do not matter.
     """
+    if config.pretext.content_view == "images":
+        content = _image_places(net, params, images, keys, config)
+    else:
+        content = _patch_places(net, params, images, keys, config)
+    return jnp.mean(jax.vmap(losses.place_contrast_loss, (0, 0, None))(*content, config.pretext.temperature))  # pyright: ignore[reportCallIssue] two
+
+
+def _image_places(net: Siamese, params: dict, images: Images, keys: jax.Array, config: ConfigDict) -> jax.Array:
+    """Returns features of places of whole images, and of their twins: `[2, images, places, channels]`."""
+    both = jnp.stack([images["a"], images["b"]], axis=1)
+    drawn = jax.vmap(jax.random.split)(keys)
+    lights = jax.vmap(jax.random.split)(drawn[:, 0]).reshape(-1, *keys.shape[1:])
+    flat = both.reshape(-1, *both.shape[2:])
+    content, _ = _features(
+        net, params, jnp.concatenate([flat, pretext.photometric_twin(lights, flat, _strength(config))])
+    )
+    inner = content[:, net.margin : -net.margin, net.margin : -net.margin]  # beyond, padding would tell places apart
+    content = inner.reshape(2, *both.shape[:2], -1, content.shape[-1])
+    if config.pretext.places < content.shape[3]:
+        chance = jax.vmap(lambda k: jax.random.uniform(k, (2, content.shape[3])))(drawn[:, 1])
+        chosen = jnp.argsort(chance, axis=-1)[None, ..., : config.pretext.places, None]
+        content = jnp.take_along_axis(content, chosen, axis=3)
+    return content.reshape(2, both.shape[0], -1, content.shape[-1])
+
+
+def _patch_places(net: Siamese, params: dict, images: Images, keys: jax.Array, config: ConfigDict) -> jax.Array:
+    """Returns features of the places of some patches an image, and of their twins: `[2, images, places, channels]`."""
     options = config.pretext
     patches, twins = [], []
     for i, domain in enumerate("ab"):
@@ -125,5 +175,4 @@ def twin_loss(net: Siamese, params: dict, images: Images, keys: jax.Array, confi
         twins.append(pretext.photometric_twin(drawn[:, 1], chosen, _strength(config)))
     both = jnp.stack([jnp.concatenate(patches, axis=1), jnp.concatenate(twins, axis=1)])
     content, _ = _features(net, params, both.reshape(-1, *both.shape[3:]))
-    content = content.reshape(2, both.shape[1], -1, content.shape[-1])
-    return jnp.mean(jax.vmap(losses.place_contrast_loss, (0, 0, None))(*content, options.temperature))  # pyright: ignore[reportCallIssue] two
+    return content.reshape(2, both.shape[1], -1, content.shape[-1])

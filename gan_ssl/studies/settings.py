@@ -17,10 +17,13 @@ _FREE = (
 )
 # What a method does not read; a group's name with a dot stands for all of it.
 _SIAMESE = (
-    *("pretext.", "model.siamese_", "model.normalise"),
+    *("pretext.", "model.siamese_", "model.normalise", "optimizer.siamese_"),
     *("loss.content", "loss.twin", "loss.contrast", "loss.domain", "loss.registered", "loss.certainty"),
 )
-_TWINS = ("pretext.twin_", "pretext.temperature", "loss.twin", "loss.registered", "loss.certainty")
+_TWINS = (
+    *("pretext.twin_", "pretext.content_view", "pretext.places", "pretext.temperature"),
+    *("loss.twin", "loss.registered", "loss.certainty"),
+)
 _LABELS = (
     *("generator_every", "model.mask", "model.condition", "model.discriminator_init", "model.match_head"),
     *("loss.gradient_penalty", "loss.classification", "loss.reconstruction", "loss.match", "loss.pseudo_labels"),
