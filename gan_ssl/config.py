@@ -34,6 +34,7 @@ _BEFORE = {
     "loss.registered": "features",
     "loss.certainty": False,
     "pretext.content_view": "patches",
+    "loss.cycle_noise": 0.0,
     "optimizer.siamese_factor": 1.0,
     "evaluation.segmenter": "unet",
 }
