@@ -69,12 +69,16 @@ def connect(devices: list[jax.Device]) -> None:
 
 
 class MappedStep:
-    """A step mapped over devices; it takes and gives a sharded state, and on GPUs and TPUs donates the given one."""
+    """A step mapped over devices; it takes and gives a sharded state, and on GPUs and TPUs donates the given one.
+
+    Attributes:
+        options: for the compilation of what `lower` gives.
+    """
 
     def __init__(self, step: StepFn, devices: list[jax.Device]):
         platform = devices[0].platform
-        self._options = dict(compilation.compiler_options(platform))
-        self._ahead, self._program = self._options and len(_own(devices)) == len(devices), None
+        self.options = dict(compilation.compiler_options(platform))
+        self._ahead, self._program = self.options and len(_own(devices)) == len(devices), None
         self._mapped = jax.pmap(
             step,
             axis_name=AXIS,
@@ -88,7 +92,7 @@ class MappedStep:
 
     def compiled(self, state: GanState, batch: Any) -> jax.stages.Compiled:
         """Compiles for arguments like these."""
-        return self.lower(state, batch).compile(compiler_options=self._options)
+        return self.lower(state, batch).compile(compiler_options=self.options)
 
     def __call__(self, state: GanState, batch: Any) -> tuple[GanState, Any]:
         """Runs the step; the first call compiles."""
