@@ -10,7 +10,7 @@ import pytest
 from absl import logging
 from PIL import Image
 
-from gan_ssl import errors, evaluation
+from gan_ssl import data, errors, evaluation
 from gan_ssl.evaluation import report, sanity, segmentation, translation
 from gan_ssl.methods import op_gan
 from gan_ssl.training import checkpoints
@@ -153,6 +153,19 @@ def test_true_translations_are_compared():
     result = translation._picture_scores(a, a["truth"])
     assert result["distance_to_truth"] == {"l1": 0.0, "ssim": pytest.approx(1.0), "edge_f": 1.0}
     assert translation._picture_scores(a, a["image"])["distance_to_truth"]["l1"] > 0.1
+
+
+def test_true_translations_are_segmented_beside_translations(tmp_path, monkeypatch):
+    arrays = data.evaluation_arrays
+    known = lambda config, split, domain, limit=0: _with_truth(arrays(config, split, domain, limit), domain)
+    monkeypatch.setattr(data, "evaluation_arrays", known)
+    result = evaluation.evaluate(str(_run(tmp_path)))
+    assert result["true"] == result["direct"] and result["true"]["miou"] >= 0  # the truth is the source here
+    assert translation._lines(result)[0].split() == ["IoU", "in", "%", "direct", "translated", "true", "ceiling"]
+
+
+def _with_truth(arrays, domain):
+    return arrays | ({"truth": arrays["image"]} if domain == "a" else {})
 
 
 @pytest.mark.parametrize("view", ["patches", "images"])

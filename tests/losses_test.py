@@ -126,7 +126,9 @@ def test_registration_by_contrast_by_hand_and_blind_to_what_places_share():
     chex.assert_trees_all_close(losses.contrast_registration_loss(source, 7 * source, mask, 0.5), right, rtol=1e-5)
     moved = jnp.roll(source, 1, axis=2)
     chex.assert_trees_all_close(losses.contrast_registration_loss(source, moved, mask, 0.5), right + 2, rtol=1e-5)
-    light = jnp.array([0.0, 0.0, 0.0, 3.0]).reshape(1, 1, 1, 4)  # in a channel that the source lacks, as another light is
+    light = jnp.array([0.0, 0.0, 0.0, 3.0]).reshape(
+        1, 1, 1, 4
+    )  # in a channel that the source lacks, as another light is
     wide = jnp.concatenate([source, jnp.zeros((1, 1, 3, 1))], axis=-1)
     loss = losses.contrast_registration_loss(wide, wide + light, mask, 0.01)
     assert loss < 1e-4 and losses.feature_registration_loss(wide, wide + light, mask) > 0.6

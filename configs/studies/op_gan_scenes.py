@@ -26,10 +26,10 @@ def get_study():
         Row("twins_domain", quick, seeds=range(5), label="twins and domain task (quick)"),
     )
     scores = (
-        rows.segmented("miou", "mIoU"),
-        rows.segmented("iou.car", "car"),
-        rows.segmented("iou.pedestrian", "pedestrian"),
-        rows.segmented("iou.building", "building"),
+        rows.segmented("miou", "mIoU", truth=True),
+        rows.segmented("iou.car", "car", truth=True),
+        rows.segmented("iou.pedestrian", "pedestrian", truth=True),
+        rows.segmented("iou.building", "building", truth=True),
         _true("l1", "L1 to the true picture", "lower", 3),
         _true("ssim", "SSIM with it", "higher", 3),
         _true("edge_f", "edges it has", "higher", 2),

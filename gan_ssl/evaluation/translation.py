@@ -39,7 +39,9 @@ def evaluate(loaded: Loaded, workdir: str, split: str = "test") -> dict[str, Any
 
     Returns:
         `direct`, `translated`, `ceiling`: each `{miou, miou_spread, pixel_accuracy, iou: {class: ...}}`, the mean over
-        the segmenters and the standard deviation of their mIoU. `distance_to_truth` and `distance_to_truth_direct`:
+        the segmenters and the standard deviation of their mIoU. `true`: the same of the true translations, which no
+        translator can be asked to exceed: the classes have other shares in them than in the ceiling.
+        `distance_to_truth` and `distance_to_truth_direct`:
         `{l1, ssim, edge_f}` of translations and of untranslated images. `edges_kept`: agreement of the strongest edges
         with the source. `last`: what these three are by the last weights, where the run keeps averaged ones, which all
         else is of. `cycle_l1`: `{a, b}`. `siamese`: domain accuracy and correlations on pairs of the split, and
@@ -75,7 +77,8 @@ def evaluate(loaded: Loaded, workdir: str, split: str = "test") -> dict[str, Any
     result["sanity"] = sanity.sanity(a["image"], fakes["b"])
     result["warnings"] = sanity.warnings_of(result["sanity"])
     last = _by_last_weights(loaded, a["image"], missing)
-    segmented, predictions = _segmentation_scores(config, a, b, {"translated": fakes["b"]} | last, missing)
+    shown = {"translated": fakes["b"]} | last | ({"true": a["truth"]} if "truth" in a else {})
+    segmented, predictions = _segmentation_scores(config, a, b, shown, missing)
     result["last"] = (segmented.pop("last") or {}) | _picture_scores(a, last["last"]) if last else None
     result |= segmented | {"missing": missing}
     files.write(result, _lines(result), _columns(config, a, fakes["b"], predictions))
@@ -193,7 +196,7 @@ def _segmentation_scores(
         missing |= dict.fromkeys(("direct", "translated"), "the images of domain a have no labels")
     if b is not None and "label" not in b:
         missing["ceiling"] = "the images of domain b have no labels"
-    result: dict[str, Any] = dict.fromkeys((*_COLUMNS, *translations))
+    result: dict[str, Any] = dict.fromkeys((*_COLUMNS, "true", *translations))
     known = {"direct": a["image"]} | dict(translations) if "label" in a else {}
     sets = {name: (images, a["label"]) for name, images in known.items()}
     if b is not None and "label" in b:
@@ -242,14 +245,15 @@ def _columns(
 
 
 def _lines(result: Mapping[str, Any]) -> list[str]:
-    """Returns the table's lines: classes by direct, translated and ceiling in %, then what needs no labels."""
-    lines, shown = [], {name: result[name] for name in _COLUMNS if result.get(name)}
+    """Returns the table's lines: classes by direct, translated, true and ceiling in %, then what needs no labels."""
+    columns = [*_COLUMNS[:2], *(["true"] if result.get("true") else []), *_COLUMNS[2:]]
+    lines, shown = [], {name: result[name] for name in columns if result.get(name)}
     if shown:
-        lines.append(row("IoU in %", list(_COLUMNS)))
+        lines.append(row("IoU in %", columns))
         for label in next(iter(shown.values()))["iou"]:
-            lines.append(row(label, [percent(shown.get(c, {}).get("iou", {}).get(label)) for c in _COLUMNS]))
-        lines.append(row("mIoU", [_with_spread(shown.get(c)) for c in _COLUMNS]))
-        lines.append(row("pixel accuracy", [percent(shown.get(c, {}).get("pixel_accuracy")) for c in _COLUMNS]) + "\n")
+            lines.append(row(label, [percent(shown.get(c, {}).get("iou", {}).get(label)) for c in columns]))
+        lines.append(row("mIoU", [_with_spread(shown.get(c)) for c in columns]))
+        lines.append(row("pixel accuracy", [percent(shown.get(c, {}).get("pixel_accuracy")) for c in columns]) + "\n")
     for name, caption in (("distance_to_truth_direct", "untranslated"), ("distance_to_truth", "translated")):
         if name in result:
             d = result[name]

@@ -23,6 +23,7 @@ _PUBLISHED = {
     "pretext.pairs": (1, 1, 1, 1),
 }
 _JUDGED = {"untranslated": "direct", "by day (ceiling)": "ceiling"}
+_TRUE = {"true translations": "true"}
 
 
 def published_forms(recipe: str) -> tuple[Row, ...]:
@@ -35,9 +36,15 @@ def published_forms(recipe: str) -> tuple[Row, ...]:
     )
 
 
-def segmented(name: str, label: str) -> Score:
-    """Returns a score of the segmenters on translations, beside untranslated images and those by day."""
-    references = {title: f"{group}.{name}" for title, group in _JUDGED.items()}
+def segmented(name: str, label: str, truth: bool = False) -> Score:
+    """Returns a score of the segmenters on translations, beside untranslated images and those by day.
+
+    Args:
+        name: `miou`, `iou.car`.
+        label: what tables call it.
+        truth: whether the true translations are known and stand beside it too.
+    """
+    references = {title: f"{group}.{name}" for title, group in (_JUDGED | (_TRUE if truth else {})).items()}
     return Score(f"translated.{name}", label, percent=True, references=references)
 
 
