@@ -35,7 +35,6 @@ _BEFORE = {
     "loss.certainty": False,
     "pretext.content_view": "patches",
     "loss.cycle_noise": 0.0,
-    "loss.enough": 1.0,
     "optimizer.siamese_factor": 1.0,
     "evaluation.segmenter": "unet",
 }

@@ -171,9 +171,6 @@ def _loss_config() -> ConfigDict:
     loss = ConfigDict()
     # Adversarial loss: least squares in OP-GAN, Wasserstein in MatchGAN.
     loss.adversarial = 1.0
-    # The judgement at which OP-GAN's generators are content; below 1 (published) the shares of the classes may differ
-    # between the domains.
-    loss.enough = 1.0
     # L1 between an image and its reconstruction.
     loss.cycle = 10.0
     # Sigma of the noise on a translation before it is translated back, on [-1, 1] (ours; published: none): what is

@@ -124,7 +124,6 @@ RULES: dict[str, Rule] = {
     "pretext.twin_negative": _between(0, 1),
     "pretext.temperature": (lambda v: v > 0, "above 0"),
     "loss.content_left": _between(0, 1),
-    "loss.enough": (lambda v: 0 < v <= 1, "above 0 and at most 1"),
     "loss.registered": _one_of("features", "relations", "contrast"),
     "loss.content_form": _one_of("twins", "maps"),
     "optimizer.learning_rate": (lambda v: v > 0, "above 0"),

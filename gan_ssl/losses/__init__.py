@@ -1,6 +1,6 @@
 """Losses: arrays in, a scalar out. No Flax, no config, no state."""
 
-from gan_ssl.losses.adversarial import lsgan_discriminator_loss, lsgan_generator_loss, relaxed_generator_loss
+from gan_ssl.losses.adversarial import lsgan_discriminator_loss, lsgan_generator_loss
 from gan_ssl.losses.labels import label_classification_loss, match_loss
 from gan_ssl.losses.reconstruction import l1_loss
 from gan_ssl.losses.self_supervised import (
@@ -32,7 +32,6 @@ __all__ = [
     "match_loss",
     "patch_contrast_loss",
     "place_contrast_loss",
-    "relaxed_generator_loss",
     "wasserstein_discriminator_loss",
     "wasserstein_generator_loss",
 ]

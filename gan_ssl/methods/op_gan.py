@@ -9,7 +9,6 @@ network over real patches.
 With the self-supervised weights at 0 this is CycleGAN.
 """
 
-import functools
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -115,11 +114,8 @@ def generator_loss(
         second = {d: jnp.concatenate([x, images[d]]) for d, x in second.items()}
     made = {"a": translate("b2a", second["a"]), "b": translate("a2b", second["b"])}
     size = images["a"].shape[0]
-    convince = losses.lsgan_generator_loss
-    if weight.enough < 1.0:
-        convince = functools.partial(losses.relaxed_generator_loss, enough=weight.enough)
     terms = {
-        "adversarial": sum(convince(judge(d, fakes[d])) for d in "ab"),
+        "adversarial": sum(losses.lsgan_generator_loss(judge(d, fakes[d])) for d in "ab"),
         "cycle": sum(losses.l1_loss(images[d], made[d][:size]) for d in "ab"),
     }
     if weight.identity:

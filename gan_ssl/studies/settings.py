@@ -31,7 +31,7 @@ _LABELS = (
     *("data.center_crop", "evaluation.classifier_"),
 )
 _DOMAINS = (
-    *("pool.", "loss.cycle", "loss.identity", "loss.enough", "data.ignore_index"),
+    *("pool.", "loss.cycle", "loss.identity", "data.ignore_index"),
     *("evaluation.segmenter", "evaluation.num_segmenters", "evaluation.jitter"),
 )
 _UNREAD = {"op_gan": _LABELS, "match_gan": (*_DOMAINS, *_SIAMESE)}
