@@ -34,7 +34,6 @@ _BEFORE = {
     "loss.registered": "features",
     "loss.certainty": False,
     "pretext.content_view": "patches",
-    "loss.cycle_noise": 0.0,
     "optimizer.siamese_factor": 1.0,
     "evaluation.segmenter": "unet",
 }

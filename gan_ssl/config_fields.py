@@ -173,9 +173,6 @@ def _loss_config() -> ConfigDict:
     loss.adversarial = 1.0
     # L1 between an image and its reconstruction.
     loss.cycle = 10.0
-    # Sigma of the noise on a translation before it is translated back, on [-1, 1] (ours; published: none): what is
-    # hidden in a translation, unseen by the discriminator, does not survive it.
-    loss.cycle_noise = 0.0
     # L1 between an image and its translation into its own domain.
     loss.identity = 0.0
     # The content task: twins (ours: S learns from photometric twins) or maps (published).

@@ -144,7 +144,7 @@ RULES: dict[str, Rule] = {
     f"{group}.{name}": _at_least(0)
     for group, names in {
         "loss": (
-            *("adversarial", "cycle", "cycle_noise", "identity", "content", "twin", "contrast", "domain"),
+            *("adversarial", "cycle", "identity", "content", "twin", "contrast", "domain"),
             *("gradient_penalty", "classification", "reconstruction", "match"),
         ),
         "pretext": ("twin_log_gamma", "twin_gain", "twin_offset", "twin_noise", "twin_local"),

@@ -108,8 +108,6 @@ def generator_loss(
     judge = lambda domain, x: nets.discriminator.apply({"params": fixed[domain]}, x)
     fakes = {"b": translate("a2b", images["a"]), "a": translate("b2a", images["b"])}
     second = {"a": fakes["b"], "b": fakes["a"]}
-    if weight.cycle_noise:
-        second = {d: x + weight.cycle_noise * _noise(keys, "ab".index(d), x) for d, x in second.items()}
     if weight.identity:
         second = {d: jnp.concatenate([x, images[d]]) for d, x in second.items()}
     made = {"a": translate("b2a", second["a"]), "b": translate("a2b", second["b"])}
@@ -125,11 +123,6 @@ def generator_loss(
     shares = {"content": states.linear_share(step, config.num_steps, weight.content_left)}
     total = sum(weight[name] * shares.get(name, 1.0) * term for name, term in terms.items())
     return total, (fakes, terms | {"total": total})  # pyright: ignore[reportReturnType] there are terms
-
-
-def _noise(keys: jax.Array, place: int, images: jax.Array) -> jax.Array:
-    """Draws Gaussian noise for each image from its own key, apart from what patch pairs draw."""
-    return jax.vmap(lambda k: jax.random.normal(jax.random.fold_in(k, 3 + place), images.shape[1:]))(keys)
 
 
 def adversarial_terms(
