@@ -34,7 +34,6 @@ _BEFORE = {
     "loss.registered": "features",
     "loss.certainty": False,
     "pretext.content_view": "patches",
-    "optimizer.siamese_factor": 1.0,
     "evaluation.segmenter": "unet",
 }
 

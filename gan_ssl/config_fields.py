@@ -179,8 +179,7 @@ def _loss_config() -> ConfigDict:
     loss.content_form = "twins"
     # Content registration: of features, generators only (twins); of maps, both players (maps).
     loss.content = 1.0
-    # How twins' features are registered: by their cosine, by that of their relations to all places of the patch, or
-    # by contrast, each place being to find its source among them.
+    # What is registered of twins' features: features themselves, or their relations to all places of their view.
     loss.registered = "features"
     # Whether a place counts by how surely the siamese network finds it again in another light.
     loss.certainty = False
@@ -208,8 +207,6 @@ def _optimizer_config() -> ConfigDict:
     # Adam's rate for the generators, and for the discriminators and the siamese network.
     optimizer.learning_rate = 2e-4
     optimizer.discriminator_learning_rate = 2e-4
-    # The siamese network's rate, as a multiple of the discriminators'.
-    optimizer.siamese_factor = 1.0
     optimizer.beta1 = 0.5
     optimizer.beta2 = 0.999
     # Share of the steps at the constant rate; it then falls linearly to 0.

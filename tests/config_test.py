@@ -48,7 +48,6 @@ def test_unknown_variant_names_the_known_ones():
         ("num_steps", 0, "one of them above 0"),
         ("pretext.twin_patches", 10, "at most grid x grid = 9"),
         ("pretext.content_view", "image", "patches, images"),
-        ("optimizer.siamese_factor", 0.0, "above 0"),
     ],
 )
 def test_bad_values_name_field_value_and_what_is_allowed(field, value, allowed):

@@ -6,7 +6,6 @@ from gan_ssl.losses.reconstruction import l1_loss
 from gan_ssl.losses.self_supervised import (
     content_consistency_loss,
     content_contrast_loss,
-    contrast_registration_loss,
     domain_classification_loss,
     feature_registration_loss,
     patch_contrast_loss,
@@ -21,7 +20,6 @@ from gan_ssl.losses.wasserstein import (
 __all__ = [
     "content_consistency_loss",
     "content_contrast_loss",
-    "contrast_registration_loss",
     "domain_classification_loss",
     "feature_registration_loss",
     "gradient_penalty",

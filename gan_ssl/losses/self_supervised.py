@@ -141,28 +141,6 @@ def place_certainty(features: jax.Array, twins: jax.Array, temperature: float = 
     return jax.lax.stop_gradient(jnp.diagonal(found, axis1=1, axis2=2).reshape(pairs, height, width))
 
 
-def contrast_registration_loss(
-    source: jax.Array, translated: jax.Array, mask: jax.Array, temperature: float = 0.1
-) -> jax.Array:
-    """Holds a translation to the content of its source by contrast (ours): it is to be one more twin.
-
-    What all places of a patch have in common, such as the light, costs nothing here.
-
-    Args:
-        source: `[pairs, h, w, channels]` content features of source patches; no gradient flows into them.
-        translated: the same for the translated patches.
-        mask: `[pairs]` bool, true where both lie at the same position (scenario C1).
-        temperature: divides the cosines.
-
-    Returns:
-        A scalar, `place_contrast_loss` of each pair's own places, mean over the masked pairs; 0 with zero gradient when
-        the mask is empty.
-    """
-    flat = lambda x: x.reshape(x.shape[0], -1, x.shape[-1])
-    contrast = jax.vmap(place_contrast_loss, (0, 0, None))
-    return masked_mean(contrast(jax.lax.stop_gradient(flat(source)), flat(translated), temperature), mask)
-
-
 def feature_registration_loss(
     source: jax.Array, translated: jax.Array, mask: jax.Array, weight: jax.Array | float = 1.0
 ) -> jax.Array:

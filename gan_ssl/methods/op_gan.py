@@ -62,7 +62,7 @@ def create_state(rng: jax.Array, config: ConfigDict) -> GanState:
     Returns:
         The state at step 0; `places` holds a pool of past translations a domain.
     """
-    nets, rates = create_networks(config), config.optimizer
+    nets = create_networks(config)
     shape = (*config.data.image_size, 3)
     image, patch = (jax.ShapeDtypeStruct((1, *size, 3), jnp.float32) for size in (shape[:2], patch_size(config)))
     keys = jax.random.split(jax.random.fold_in(rng, 0), 5)
@@ -73,10 +73,8 @@ def create_state(rng: jax.Array, config: ConfigDict) -> GanState:
     return GanState(
         step=jnp.zeros((), jnp.int32),
         rng=rng,
-        generator=states.create_player(generator, config, rates.learning_rate),
-        discriminator=states.create_player(
-            discriminator, config, rates.discriminator_learning_rate, factors={"siamese": rates.siamese_factor}
-        ),
+        generator=states.create_player(generator, config, config.optimizer.learning_rate),
+        discriminator=states.create_player(discriminator, config, config.optimizer.discriminator_learning_rate),
         averaged=jax.tree.map(jnp.copy, generator) if config.model.ema_decay else {},
         places={d: pool() for d in "ab"} if config.pool.size else {},
     )

@@ -53,49 +53,33 @@ def for_generators(
     """Returns the terms `content` and `domain`, whose gradient is for the generators, `net` being fixed."""
     pairs, backward = _pairs(images, fakes, keys, config)
     first, second, logits = _compare(net, params, pairs)
-    if config.loss.content_form == "twins" and config.pretext.content_view == "images":
-        shown = jnp.concatenate([images["a"], images["b"]])
-        content, _ = _features(net, params, jnp.concatenate([shown, fakes["b"], fakes["a"]]))
-        everywhere = jnp.ones(shown.shape[0], bool)
-        content = _registration(net, params, shown, *jnp.split(content, 2), everywhere, keys, config)
-    elif config.loss.content_form == "twins":
-        side = backward[:, None, None, None]
-        source, translated = jnp.where(side, second, first), jnp.where(side, first, second)
-        patches = jnp.where(side, pairs.second, pairs.first)
-        content = _registration(net, params, patches, source, translated, pairs.same_position, keys, config)
-    else:
+    domain = losses.domain_classification_loss(logits, pairs.pair_class)
+    if config.loss.content_form == "maps":
         maps = (_maps(net, params, first, pairs), _maps(net, params, second, pairs))
-        content = losses.content_consistency_loss(*maps, pairs.same_position)
-    return {"content": content, "domain": losses.domain_classification_loss(logits, pairs.pair_class)}
-
-
-def _registration(
-    net: Siamese,
-    params: dict,
-    shown: jax.Array,
-    source: jax.Array,
-    translated: jax.Array,
-    mask: jax.Array,
-    keys: jax.Array,
-    config: ConfigDict,
-) -> jax.Array:
-    """Registers features of translations with those of their sources, which are `shown`; direction- and image-major."""
-    if config.loss.registered == "contrast":
-        return losses.contrast_registration_loss(source, translated, mask, config.pretext.temperature)
+        return {"content": losses.content_consistency_loss(*maps, pairs.same_position), "domain": domain}
+    if config.pretext.content_view == "images":
+        shown = jnp.concatenate([images["a"], images["b"]])
+        mask = jnp.ones(shown.shape[0], bool)
+        content, _ = _features(net, params, jnp.concatenate([shown, fakes["b"], fakes["a"]]))
+        source, translated = jnp.split(content, 2)
+    else:
+        side, mask = backward[:, None, None, None], pairs.same_position
+        shown = jnp.where(side, pairs.second, pairs.first)
+        source, translated = jnp.where(side, second, first), jnp.where(side, first, second)
     weight = _certainty(net, params, shown, source, keys, config) if config.loss.certainty else 1.0
     if config.loss.registered == "relations":
         source, translated = relations(source), relations(translated)
-    return losses.feature_registration_loss(source, translated, mask, weight)
+    return {"content": losses.feature_registration_loss(source, translated, mask, weight), "domain": domain}
 
 
 def _certainty(
-    net: Siamese, params: dict, patches: jax.Array, features: jax.Array, keys: jax.Array, config: ConfigDict
+    net: Siamese, params: dict, shown: jax.Array, features: jax.Array, keys: jax.Array, config: ConfigDict
 ) -> jax.Array:
-    """Returns how surely each place of the source patches, direction- and image-major, is found in another light."""
+    """Returns how surely each place of what is shown, direction- and image-major, is found in another light."""
     images = keys.shape[0]
-    by_image = patches.reshape(2, images, -1, *patches.shape[1:]).swapaxes(0, 1)
+    by_image = shown.reshape(2, images, -1, *shown.shape[1:]).swapaxes(0, 1)
     twins = pretext.photometric_twin(jax.vmap(lambda k: jax.random.fold_in(k, 2))(keys), by_image, _strength(config))
-    content, _ = _features(net, params, jax.lax.stop_gradient(twins.swapaxes(0, 1).reshape(patches.shape)))
+    content, _ = _features(net, params, jax.lax.stop_gradient(twins.swapaxes(0, 1).reshape(shown.shape)))
     return place_certainty(features, content, config.pretext.temperature)
 
 

@@ -56,33 +56,11 @@ def linear_share(step: jax.Array | int, num_steps: int, left: float) -> jax.Arra
     return 1.0 if left == 1.0 else jnp.asarray(optax.linear_schedule(1.0, left, max(num_steps - 1, 1))(step))
 
 
-def create_player(
-    params: Any,
-    config: ConfigDict,
-    learning_rate: float,
-    num_updates: int = 0,
-    factors: Mapping[str, float] | None = None,
-) -> TrainState:
-    """Makes a player's TrainState with Adam as `config.optimizer` says.
-
-    Args:
-        params: a dictionary by network.
-        config: a validated config whose `num_steps` is known.
-        learning_rate: at the start.
-        num_updates: over which it falls; 0 is `num_steps`.
-        factors: of the rate, for some of the networks.
-
-    Returns:
-        The state at step 0.
-    """
+def create_player(params: Any, config: ConfigDict, learning_rate: float, num_updates: int = 0) -> TrainState:
+    """Makes a player's TrainState with Adam as `config.optimizer` says, for `num_updates` (0: `num_steps`) updates."""
     schedule = linear_decay(learning_rate, num_updates or config.num_steps, config.optimizer.constant_share)
-    adam = optax.scale_by_adam(b1=config.optimizer.beta1, b2=config.optimizer.beta2)
-    parts = [adam, optax.scale_by_learning_rate(schedule)]
-    factors = {name: factor for name, factor in (factors or {}).items() if factor != 1.0}
-    if factors:
-        scale = lambda name, update: jax.tree.map(lambda u: factors.get(name, 1.0) * u, update)
-        parts.append(optax.stateless(lambda updates, _: {name: scale(name, u) for name, u in updates.items()}))
-    return TrainState.create(apply_fn=None, params=params, tx=optax.chain(*parts))
+    tx = optax.adam(schedule, b1=config.optimizer.beta1, b2=config.optimizer.beta2)
+    return TrainState.create(apply_fn=None, params=params, tx=tx)
 
 
 def update_average(averaged: Any, params: Any, step: jax.Array | int, decay: float) -> Any:

@@ -7,6 +7,8 @@ def _recommended(config):
     config.num_epochs = 200
     config.data.name = "folder"
     config.data.load_size = (286, 286)
+    config.pretext.content_view = "images"
+    config.pretext.twin_local = 1.0
     config.log_steps = 100
     config.sample_steps = 2000
     config.checkpoint_steps = 2000
@@ -39,6 +41,7 @@ def _published(config):
     config.model.siamese_init = "normal"
     config.model.ema_decay = 0.0
     config.loss.content_form = "maps"
+    config.pretext.content_view = "patches"
     config.loss.contrast = 0.0
 
 

@@ -17,7 +17,7 @@ _FREE = (
 )
 # What a method does not read; a group's name with a dot stands for all of it.
 _SIAMESE = (
-    *("pretext.", "model.siamese_", "model.normalise", "optimizer.siamese_"),
+    *("pretext.", "model.siamese_", "model.normalise"),
     *("loss.content", "loss.twin", "loss.contrast", "loss.domain", "loss.registered", "loss.certainty"),
 )
 _TWINS = (
