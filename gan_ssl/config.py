@@ -4,7 +4,6 @@ import difflib
 import functools
 import hashlib
 import json
-import math
 import os
 import types
 from collections.abc import Callable, Mapping
@@ -33,7 +32,6 @@ _BEFORE = {
     "loss.content_left": 1.0,
     "loss.registered": "features",
     "loss.certainty": False,
-    "pretext.content_view": "patches",
     "evaluation.segmenter": "unet",
 }
 
@@ -158,13 +156,6 @@ def _check_op_gan(config: ConfigDict) -> None:
         raise errors.ConfigError(
             f"config.data.image_size is {data.image_size!r}; allowed: at least {8 * grid} a side with "
             f"config.pretext.grid = {grid}, so that patches have 8 pixels"
-        )
-    strides = config.model.siamese_strides
-    least = 6 * math.prod(strides)  # places a side: two see no padding
-    if self_supervised(config) and config.pretext.content_view == "images" and min(data.image_size) < least:
-        raise errors.ConfigError(
-            f"config.data.image_size is {data.image_size!r}; allowed: at least {least} a side with "
-            f"config.pretext.content_view = 'images' and config.model.siamese_strides = {strides!r}"
         )
 
 

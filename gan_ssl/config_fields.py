@@ -145,9 +145,7 @@ def _pretext_config() -> ConfigDict:
     pretext.grid = 3
     # Pairs an image of each scenario: both of a, both of b, same position, other position.
     pretext.pairs = (1, 1, 1, 1)
-    # Where content is learnt and held: in patches of the grid, or in whole images, where no padding tells a place.
-    pretext.content_view = "patches"
-    # Real patches an image and domain whose places the twin task contrasts, where content is of patches.
+    # Real patches an image and domain whose places the twin task contrasts.
     pretext.twin_patches = 3
     # Ranges of the twin's light: log gamma, gain, offset (each +- around 1, 1, 0), largest noise sigma; on [0, 1].
     pretext.twin_log_gamma = 1.2
@@ -160,7 +158,7 @@ def _pretext_config() -> ConfigDict:
     pretext.twin_negative = 0.0
     # Strength of a smooth light across the twin, as of a lamp beside it: log of its largest gain; 0 for even light.
     pretext.twin_local = 0.0
-    # Places that are contrasted at most: of a layer by CUT, of an image by twins where content is of images.
+    # Places a layer that CUT contrasts.
     pretext.places = 256
     # Temperature of the contrast over places.
     pretext.temperature = 0.1
@@ -179,7 +177,7 @@ def _loss_config() -> ConfigDict:
     loss.content_form = "twins"
     # Content registration: of features, generators only (twins); of maps, both players (maps).
     loss.content = 1.0
-    # What is registered of twins' features: features themselves, or their relations to all places of their view.
+    # What is registered of twins' features: features themselves, or their relations within a patch.
     loss.registered = "features"
     # Whether a place counts by how surely the siamese network finds it again in another light.
     loss.certainty = False

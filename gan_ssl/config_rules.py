@@ -117,7 +117,6 @@ RULES: dict[str, Rule] = {
         lambda v: len(v) == 4 and all(isinstance(n, int) and 0 <= n <= MOST_INT for n in v) and sum(v) > 0,
         "4 whole numbers of at least 0, not all 0",
     ),
-    "pretext.content_view": _one_of("patches", "images"),
     "pretext.twin_patches": _at_least(1),
     "pretext.places": _at_least(2),
     "pretext.twin_grey": _between(0, 1),

@@ -47,7 +47,6 @@ def test_unknown_variant_names_the_known_ones():
         ("data.load_size", (20, 20), "at least image_size"),
         ("num_steps", 0, "one of them above 0"),
         ("pretext.twin_patches", 10, "at most grid x grid = 9"),
-        ("pretext.content_view", "image", "patches, images"),
     ],
 )
 def test_bad_values_name_field_value_and_what_is_allowed(field, value, allowed):
@@ -56,12 +55,6 @@ def test_bad_values_name_field_value_and_what_is_allowed(field, value, allowed):
         configs.validate(config)
     message = str(caught.value)
     assert f"config.{field}" in message and allowed in message and "\n" not in message
-
-
-def test_places_that_see_no_padding_must_be_left():
-    fields = {"pretext__content_view": "images", "model__siamese_strides": (2, 2, 2), "data__image_size": (48, 44)}
-    with pytest.raises(errors.ConfigError, match=r"config.data.image_size is \(48, 44\); allowed: at least 48 a side"):
-        configs.validate(tiny.config(**fields))
 
 
 def test_a_misspelt_field_names_the_nearest():

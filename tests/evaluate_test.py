@@ -168,9 +168,8 @@ def _with_truth(arrays, domain):
     return arrays | ({"truth": arrays["image"]} if domain == "a" else {})
 
 
-@pytest.mark.parametrize("view", ["patches", "images"])
-def test_likeness_of_the_same_content_in_another_light(view):
-    config, params = tiny.config(pretext__content_view=view), _params()["discriminator"]["siamese"]
+def test_likeness_of_the_same_content_in_another_light():
+    config, params = tiny.config(), _params()["discriminator"]["siamese"]
     net, images = op_gan.create_networks(config).siamese, tiny.batch()["a"]
     found = translation._likeness(net, params, config, images, images)
     assert found["likeness_true"] == pytest.approx(1.0, abs=1e-4) and found["likeness_other"] < 0.99

@@ -2,7 +2,7 @@
 
     python launch/study.py --study=configs/studies/op_gan_candidates.py --workdir=runs/op_gan_candidates --jobs=2
 
-45 runs of about 6 minutes on one core each. Defaults are chosen here; `op_gan_scenes.py` reports on the test scenes.
+42 runs of about 6 minutes on one core each. Defaults are chosen here; `op_gan_scenes.py` reports on the test scenes.
 """
 
 from gan_ssl.studies import Row, Score, Study, rows
@@ -14,15 +14,13 @@ def get_study():
     changed = lambda name, label, **fields: Row(
         name, quick, {k.replace("__", "."): v for k, v in fields.items()}, label=label
     )
-    patches = {"pretext__content_view": "patches"}
-    wide = {"model__siamese_strides": (1, 2, 2, 2)}
+    narrow = {"model__siamese_strides": (1, 2, 2)}
     listed = (
-        changed("quick", "quick: whole images, local light, weight 3"),
+        changed("quick", "quick: local light, four strides, weight 3"),
         Row("cyclegan", f"{quick},cyclegan", label="CycleGAN"),
-        changed("patches", "patches", **patches),
-        changed("patches_wide", "patches, four strides", **patches, **wide),
-        changed("patches_even", "patches, no local light", **patches, pretext__twin_local=0.0),
-        changed("wide", "four strides", **wide),
+        changed("even", "even light", pretext__twin_local=0.0),
+        changed("narrow", "three strides", **narrow),
+        changed("narrow_even", "three strides, even light", **narrow, pretext__twin_local=0.0),
         changed("weight_1", "weight 1", loss__content=1.0),
         changed("weight_5", "weight 5", loss__content=5.0),
         changed("falling", "weight 5, falling to 1", loss__content=5.0, loss__content_left=0.2),

@@ -170,9 +170,7 @@ def _likeness(net: Siamese, params: Any, config: ConfigDict, images: np.ndarray,
 
     @compilation.jit
     def content(images):
-        cut = normalise(images)[:, None]
-        if config.pretext.content_view == "patches":
-            cut = pretext.cut_patches(cut[:, 0], config.pretext.grid)
+        cut = pretext.cut_patches(normalise(images), config.pretext.grid)
         return net.apply({"params": params}, cut.reshape(-1, *cut.shape[2:]), method="features")[0]
 
     source, true = (in_batches(lambda x: _by_image(content(x), len(x)), _SIAMESE_BATCH, x) for x in (images, truth))

@@ -2,9 +2,7 @@
 
 `maps` (published): both players minimise the distance of the content maps of a patch and its translation.
 `twins` (ours): the siamese network learns content from photometric twins of real patches alone, and the generators
-are held to its features; the two players can then not agree on answering nothing. Zero padding tells a place in a patch
-from another without any content: with `pretext.content_view=images` content is of whole images, and learnt where no
-padding is seen.
+are held to its features; the two players can then not agree on answering nothing.
 """
 
 import jax
@@ -53,33 +51,28 @@ def for_generators(
     """Returns the terms `content` and `domain`, whose gradient is for the generators, `net` being fixed."""
     pairs, backward = _pairs(images, fakes, keys, config)
     first, second, logits = _compare(net, params, pairs)
-    domain = losses.domain_classification_loss(logits, pairs.pair_class)
-    if config.loss.content_form == "maps":
-        maps = (_maps(net, params, first, pairs), _maps(net, params, second, pairs))
-        return {"content": losses.content_consistency_loss(*maps, pairs.same_position), "domain": domain}
-    if config.pretext.content_view == "images":
-        shown = jnp.concatenate([images["a"], images["b"]])
-        mask = jnp.ones(shown.shape[0], bool)
-        content, _ = _features(net, params, jnp.concatenate([shown, fakes["b"], fakes["a"]]))
-        source, translated = jnp.split(content, 2)
-    else:
-        side, mask = backward[:, None, None, None], pairs.same_position
-        shown = jnp.where(side, pairs.second, pairs.first)
+    if config.loss.content_form == "twins":
+        side = backward[:, None, None, None]
         source, translated = jnp.where(side, second, first), jnp.where(side, first, second)
-    weight = _certainty(net, params, shown, source, keys, config) if config.loss.certainty else 1.0
-    if config.loss.registered == "relations":
-        source, translated = relations(source), relations(translated)
-    return {"content": losses.feature_registration_loss(source, translated, mask, weight), "domain": domain}
+        patches = jnp.where(side, pairs.second, pairs.first)
+        weight = _certainty(net, params, patches, source, keys, config) if config.loss.certainty else 1.0
+        if config.loss.registered == "relations":
+            source, translated = relations(source), relations(translated)
+        content = losses.feature_registration_loss(source, translated, pairs.same_position, weight)
+    else:
+        maps = (_maps(net, params, first, pairs), _maps(net, params, second, pairs))
+        content = losses.content_consistency_loss(*maps, pairs.same_position)
+    return {"content": content, "domain": losses.domain_classification_loss(logits, pairs.pair_class)}
 
 
 def _certainty(
-    net: Siamese, params: dict, shown: jax.Array, features: jax.Array, keys: jax.Array, config: ConfigDict
+    net: Siamese, params: dict, patches: jax.Array, features: jax.Array, keys: jax.Array, config: ConfigDict
 ) -> jax.Array:
-    """Returns how surely each place of what is shown, direction- and image-major, is found in another light."""
+    """Returns how surely each place of the source patches, direction- and image-major, is found in another light."""
     images = keys.shape[0]
-    by_image = shown.reshape(2, images, -1, *shown.shape[1:]).swapaxes(0, 1)
+    by_image = patches.reshape(2, images, -1, *patches.shape[1:]).swapaxes(0, 1)
     twins = pretext.photometric_twin(jax.vmap(lambda k: jax.random.fold_in(k, 2))(keys), by_image, _strength(config))
-    content, _ = _features(net, params, jax.lax.stop_gradient(twins.swapaxes(0, 1).reshape(shown.shape)))
+    content, _ = _features(net, params, jax.lax.stop_gradient(twins.swapaxes(0, 1).reshape(patches.shape)))
     return place_certainty(features, content, config.pretext.temperature)
 
 
@@ -121,33 +114,6 @@ def twin_loss(net: Siamese, params: dict, images: Images, keys: jax.Array, confi
 
     Places are contrasted within an image pair, not over a device's batch, so that device counts do not matter.
     """
-    if config.pretext.content_view == "images":
-        content = _image_places(net, params, images, keys, config)
-    else:
-        content = _patch_places(net, params, images, keys, config)
-    return jnp.mean(jax.vmap(losses.place_contrast_loss, (0, 0, None))(*content, config.pretext.temperature))  # pyright: ignore[reportCallIssue] two
-
-
-def _image_places(net: Siamese, params: dict, images: Images, keys: jax.Array, config: ConfigDict) -> jax.Array:
-    """Returns features of places of whole images, and of their twins: `[2, images, places, channels]`."""
-    both = jnp.stack([images["a"], images["b"]], axis=1)
-    drawn = jax.vmap(jax.random.split)(keys)
-    lights = jax.vmap(jax.random.split)(drawn[:, 0]).reshape(-1, *keys.shape[1:])
-    flat = both.reshape(-1, *both.shape[2:])
-    content, _ = _features(
-        net, params, jnp.concatenate([flat, pretext.photometric_twin(lights, flat, _strength(config))])
-    )
-    inner = content[:, net.margin : -net.margin, net.margin : -net.margin]  # beyond, padding would tell places apart
-    content = inner.reshape(2, *both.shape[:2], -1, content.shape[-1])
-    if config.pretext.places < content.shape[3]:
-        chance = jax.vmap(lambda k: jax.random.uniform(k, (2, content.shape[3])))(drawn[:, 1])
-        chosen = jnp.argsort(chance, axis=-1)[None, ..., : config.pretext.places, None]
-        content = jnp.take_along_axis(content, chosen, axis=3)
-    return content.reshape(2, both.shape[0], -1, content.shape[-1])
-
-
-def _patch_places(net: Siamese, params: dict, images: Images, keys: jax.Array, config: ConfigDict) -> jax.Array:
-    """Returns features of the places of some patches an image, and of their twins: `[2, images, places, channels]`."""
     options = config.pretext
     patches, twins = [], []
     for i, domain in enumerate("ab"):
@@ -159,4 +125,5 @@ def _patch_places(net: Siamese, params: dict, images: Images, keys: jax.Array, c
         twins.append(pretext.photometric_twin(drawn[:, 1], chosen, _strength(config)))
     both = jnp.stack([jnp.concatenate(patches, axis=1), jnp.concatenate(twins, axis=1)])
     content, _ = _features(net, params, both.reshape(-1, *both.shape[3:]))
-    return content.reshape(2, both.shape[1], -1, content.shape[-1])
+    content = content.reshape(2, both.shape[1], -1, content.shape[-1])
+    return jnp.mean(jax.vmap(losses.place_contrast_loss, (0, 0, None))(*content, options.temperature))  # pyright: ignore[reportCallIssue] two

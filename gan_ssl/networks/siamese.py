@@ -72,14 +72,6 @@ class Siamese(nn.Module):
         self.domain = Conv(8 * self.width, 3, padding=1, kernel_init=init)
         self.classify = nn.Dense(3, kernel_init=init)
 
-    @property
-    def margin(self) -> int:
-        """How many places from a border a feature first sees none of the padding beyond it."""
-        reach = stride = 1  # of the last convolution, after the trunk's
-        for s in reversed(self.strides):
-            reach, stride = reach * s + 1, stride * s
-        return -(-reach // stride)
-
     def features(self, patches: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Computes the content and domain features.
 

@@ -7,8 +7,6 @@ def _recommended(config):
     config.num_epochs = 200
     config.data.name = "folder"
     config.data.load_size = (286, 286)
-    config.pretext.content_view = "images"
-    config.pretext.twin_local = 1.0
     config.log_steps = 100
     config.sample_steps = 2000
     config.checkpoint_steps = 2000
@@ -27,10 +25,11 @@ def _quick(config):
     config.model.discriminator_width = 16
     config.model.discriminator_layers = 2
     config.model.siamese_width = 8
-    config.model.siamese_strides = (1, 2, 2)
+    config.model.siamese_strides = (1, 2, 2, 2)
     config.model.ema_decay = 0.995
     config.pretext.pairs = (1, 1, 3, 1)
     config.loss.content = 3.0
+    config.pretext.twin_local = 1.0
     config.pretext.twin_negative = 0.4  # lit windows by night are dark windows by day
 
 
@@ -39,9 +38,9 @@ def _published(config):
     config.model.skip = False
     config.model.discriminator_layers = 3
     config.model.siamese_init = "normal"
+    config.model.siamese_strides = config.model.siamese_strides[:3]
     config.model.ema_decay = 0.0
     config.loss.content_form = "maps"
-    config.pretext.content_view = "patches"
     config.loss.contrast = 0.0
 
 

@@ -20,6 +20,7 @@ _PUBLISHED = {
     "loss.content_form": "maps",
     "loss.content": 1.0,
     "model.siamese_init": "normal",
+    "model.siamese_strides": (1, 2, 2),
     "pretext.pairs": (1, 1, 1, 1),
 }
 _JUDGED = {"untranslated": "direct", "by day (ceiling)": "ceiling"}

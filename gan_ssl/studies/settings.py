@@ -20,10 +20,7 @@ _SIAMESE = (
     *("pretext.", "model.siamese_", "model.normalise"),
     *("loss.content", "loss.twin", "loss.contrast", "loss.domain", "loss.registered", "loss.certainty"),
 )
-_TWINS = (
-    *("pretext.twin_", "pretext.content_view", "pretext.places", "pretext.temperature"),
-    *("loss.twin", "loss.registered", "loss.certainty"),
-)
+_TWINS = ("pretext.twin_", "pretext.temperature", "loss.twin", "loss.registered", "loss.certainty")
 _LABELS = (
     *("generator_every", "model.mask", "model.condition", "model.discriminator_init", "model.match_head"),
     *("loss.gradient_penalty", "loss.classification", "loss.reconstruction", "loss.match", "loss.pseudo_labels"),
