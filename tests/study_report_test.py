@@ -27,6 +27,8 @@ def test_settings_that_matter():
     without = {"loss__content": 0.0, "loss__twin": 0.0, "loss__domain": 0.0}
     alone = [settings.of(_config(**without, pretext__grid=grid, model__siamese_width=grid)) for grid in (2, 3)]
     assert settings.differences(*alone) == {}  # nothing reads them
+    cut = [settings.of(_config(method="cut", **c)) for c in ({}, {"pretext__grid": 2}, {"pretext__places": 9})]
+    assert settings.differences(*cut[:2]) == {} and list(settings.differences(cut[0], cut[2])) == ["pretext.places"]
     faces = [
         settings.of(configs.validate(tiny.faces_config(**c))) for c in ({}, {"loss__cycle": 1.0}, {"loss__match": 0.1})
     ]

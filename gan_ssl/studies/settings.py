@@ -16,10 +16,11 @@ _FREE = (
     *("model.remat", "data.workers", "data.max_pixels"),
 )
 # What a method does not read; a group's name with a dot stands for all of it.
-_SIAMESE = (
-    *("pretext.", "model.siamese_", "model.normalise"),
-    *("loss.content", "loss.twin", "loss.contrast", "loss.domain", "loss.registered", "loss.certainty"),
+_PAIRS = (
+    *("pretext.grid", "pretext.pairs", "pretext.twin_", "model.siamese_", "model.normalise", "loss.content_"),
+    *("loss.twin", "loss.contrast", "loss.domain", "loss.registered", "loss.certainty"),
 )
+_SIAMESE = (*_PAIRS, "pretext.", "loss.content")
 _TWINS = ("pretext.twin_", "pretext.temperature", "loss.twin", "loss.registered", "loss.certainty")
 _LABELS = (
     *("generator_every", "model.mask", "model.condition", "model.discriminator_init", "model.match_head"),
@@ -31,7 +32,11 @@ _DOMAINS = (
     *("pool.", "loss.cycle", "loss.identity", "data.ignore_index"),
     *("evaluation.segmenter", "evaluation.num_segmenters", "evaluation.jitter"),
 )
-_UNREAD = {"op_gan": _LABELS, "match_gan": (*_DOMAINS, *_SIAMESE)}
+_UNREAD = {
+    "op_gan": _LABELS,
+    "match_gan": (*_DOMAINS, *_SIAMESE),
+    "cut": (*_LABELS, *_PAIRS, "pool.", "loss.cycle"),
+}
 # What evaluation alone reads: a run whose other settings agree is scored again and not trained again.
 _JUDGES = ("evaluation.", "data.ignore_index", "data.class_names")
 
