@@ -36,7 +36,7 @@ def scene() -> np.ndarray:
 def twins() -> np.ndarray:
     """Patches, and the same in other lights."""
     patches = pretext.cut_patches(_scene(5)[1], _GRID)[0, 3:6]
-    lights = {f"light {i}": pretext.photometric_twin(jax.random.key(i), patches) for i in range(1, 6)}
+    lights = {f"light {i}": pretext.photometric_twin(jax.random.key(i), patches, {"local": 1.0}) for i in range(1, 6)}
     return plots.image_grid({"patch": np.asarray(patches), **{k: np.asarray(v) for k, v in lights.items()}})
 
 

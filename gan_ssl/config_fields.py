@@ -121,7 +121,8 @@ def _model_config() -> ConfigDict:
     model.discriminator_layers = 3
     # The siamese features have 8 times as many channels.
     model.siamese_width = 64
-    # Strides of the siamese trunk, 3 to 5 of them: (2, 2, 2) for 85-pixel patches, (1, 2, 2) for 21 to 32.
+    # Strides of the siamese trunk, 3 to 5 of them: (2, 2, 2) for 85-pixel patches, (1, 2, 2) for 21
+    # to 32; one more sees more.
     model.siamese_strides = (2, 2, 2)
     # Initialisation of MatchGAN's discriminator: uniform (PyTorch's default, published) or kaiming (ours).
     model.discriminator_init = "kaiming"
