@@ -2,7 +2,7 @@
 
     python launch/study.py --study=configs/studies/op_gan_candidates.py --workdir=runs/op_gan_candidates --jobs=2
 
-42 runs of about 6 minutes on one core each. Defaults are chosen here; `op_gan_scenes.py` reports on the test scenes.
+48 runs of about 6 minutes on one core each. Defaults are chosen here; `op_gan_scenes.py` reports on the test scenes.
 """
 
 from gan_ssl.studies import Row, Score, Study, rows
@@ -27,6 +27,8 @@ def get_study():
         changed("no_negative", "no negatives", pretext__twin_negative=0.0),
         changed("relations", "relations of places", loss__registered="relations"),
         changed("certainty", "weighted by certainty", loss__certainty=True),
+        changed("gentle", "adversarial weight 0.3", loss__adversarial=0.3),
+        changed("identity", "identity weight 5", loss__identity=5.0),
         changed("small_view", "discriminators see 16 pixels", model__discriminator_layers=1),
         changed("long", "three times the steps", num_steps=7200),
         Row("cyclegan_long", f"{quick},cyclegan", {"num_steps": 7200}, label="CycleGAN, three times the steps"),
