@@ -2,6 +2,7 @@
 
 import dataclasses
 import time
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -83,8 +84,11 @@ def compile_update(config: ConfigDict, step: StepFn, stream: str) -> Program:
     batch = parallel.shard_batch(random_batch(config, stream), devices)
     began = time.perf_counter()
     mapped = parallel.MappedStep(step, devices)
-    lowered = mapped.lower(state, batch)
-    compiled = lowered.compile(compiler_options=mapped.options)
+    with warnings.catch_warnings():
+        # An update of the generator alone does not return the discriminator, whose donated buffers are then kept.
+        warnings.filterwarnings("ignore", "Some donated buffers were not usable")
+        lowered = mapped.lower(state, batch)
+        compiled = lowered.compile(compiler_options=mapped.options)
     seconds = time.perf_counter() - began
     batch = jax.device_put(batch, compiled.input_shardings[0][1])
 
