@@ -82,14 +82,12 @@ def compile_update(config: ConfigDict, step: StepFn, stream: str) -> Program:
     state = methods.get(config.method).create_state(jax.random.PRNGKey(config.seed), config)
     state = parallel.shard_state(state, devices)
     batch = parallel.shard_batch(random_batch(config, stream), devices)
-    began = time.perf_counter()
     mapped = parallel.MappedStep(step, devices)
     with warnings.catch_warnings():
         # An update of the generator alone does not return the discriminator, whose donated buffers are then kept.
         warnings.filterwarnings("ignore", "Some donated buffers were not usable")
-        lowered = mapped.lower(state, batch)
-        compiled = lowered.compile(compiler_options=mapped.options)
-    seconds = time.perf_counter() - began
+        facts = _compile(mapped.lower, mapped.compile, state, batch)
+    compiled = facts["compiled"]
     batch = jax.device_put(batch, compiled.input_shardings[0][1])
 
     def call() -> Any:
@@ -98,7 +96,7 @@ def compile_update(config: ConfigDict, step: StepFn, stream: str) -> Program:
         state = made.replace(discriminator=made.discriminator or state.discriminator)
         return made, metrics
 
-    return Program(call, config.batch_size, devices, seconds, lowered, compiled)
+    return Program(call, config.batch_size, devices, **facts)
 
 
 def compile_translation(config: ConfigDict) -> Program:
@@ -114,11 +112,16 @@ def compile_translation(config: ConfigDict) -> Program:
     else:
         program = compilation.jit(translate)
     arguments = jax.device_put(arguments, device)
+    facts = _compile(program.lower, jax.stages.Lowered.compile, *arguments)
+    return Program(lambda: facts["compiled"](*arguments), config.batch_size, [device], **facts)
+
+
+def _compile(lower: Callable, finish: Callable, *arguments: Any) -> dict[str, Any]:
+    """Returns a program in both states, and the seconds that it took, by `Program`'s names."""
     began = time.perf_counter()
-    lowered = program.lower(*arguments)
-    compiled = lowered.compile()
-    seconds = time.perf_counter() - began
-    return Program(lambda: compiled(*arguments), config.batch_size, [device], seconds, lowered, compiled)
+    lowered = lower(*arguments)
+    compiled = finish(lowered)
+    return {"compile_s": time.perf_counter() - began, "lowered": lowered, "compiled": compiled}
 
 
 def _update_generator(state: GanState, batch: Batch, config: ConfigDict) -> tuple[GanState, Metrics]:

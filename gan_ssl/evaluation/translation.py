@@ -24,7 +24,7 @@ from gan_ssl.training import compilation
 from gan_ssl.training.checkpoints import Loaded
 from gan_ssl.training.workdir import writing
 
-_COLUMNS = ("direct", "translated", "ceiling")
+_COLUMNS = ("direct", "translated", "true", "ceiling")
 _SIAMESE_BATCH = 8
 _PICTURES = 8
 
@@ -41,13 +41,13 @@ def evaluate(loaded: Loaded, workdir: str, split: str = "test") -> dict[str, Any
         `direct`, `translated`, `ceiling`: each `{miou, miou_spread, pixel_accuracy, iou: {class: ...}}`, the mean over
         the segmenters and the standard deviation of their mIoU. `true`: the same of the true translations, which no
         translator can be asked to exceed: the classes have other shares in them than in the ceiling.
-        `distance_to_truth` and `distance_to_truth_direct`:
-        `{l1, ssim, edge_f}` of translations and of untranslated images. `edges_kept`: agreement of the strongest edges
-        with the source. `last`: what these three are by the last weights, where the run keeps averaged ones, which all
-        else is of. `cycle_l1`: `{a, b}`. `siamese`: domain accuracy and correlations on pairs of the split, and
-        where the truth is known `likeness_true`, of a source's places to those of its true translation, which has the
-        same content in another light, and `likeness_other`, to those of another's: cosines. `sanity`:
-        `{correlation, variation}`. `warnings`, and `missing`: reasons by score. None where unknown.
+        `distance_to_truth` and `distance_to_truth_direct`: `{l1, ssim, edge_f}` of translations and of untranslated
+        images. `edges_kept`: agreement of the strongest edges with the source. `last`: what these three are by the
+        last weights, where the run keeps averaged ones, which all else is of. `cycle_l1`: `{a, b}`. `siamese`:
+        domain accuracy and correlations on pairs of the split, and where the truth is known `likeness_true`, of a
+        source's places to those of its true translation, which has the same content in another light, and
+        `likeness_other`, to those of another's: cosines. `sanity`: `{correlation, variation}`. `warnings`, and
+        `missing`: reasons by score. None where unknown.
 
     Raises:
         DataError: the images of domain a cannot be used.
@@ -194,7 +194,7 @@ def _segmentation_scores(
         missing |= dict.fromkeys(("direct", "translated"), "the images of domain a have no labels")
     if b is not None and "label" not in b:
         missing["ceiling"] = "the images of domain b have no labels"
-    result: dict[str, Any] = dict.fromkeys((*_COLUMNS, "true", *translations))
+    result: dict[str, Any] = dict.fromkeys((*_COLUMNS, *translations))
     known = {"direct": a["image"]} | dict(translations) if "label" in a else {}
     sets = {name: (images, a["label"]) for name, images in known.items()}
     if b is not None and "label" in b:
@@ -244,7 +244,7 @@ def _columns(
 
 def _lines(result: Mapping[str, Any]) -> list[str]:
     """Returns the table's lines: classes by direct, translated, true and ceiling in %, then what needs no labels."""
-    columns = [*_COLUMNS[:2], *(["true"] if result.get("true") else []), *_COLUMNS[2:]]
+    columns = [name for name in _COLUMNS if name != "true" or result.get(name)]
     lines, shown = [], {name: result[name] for name in columns if result.get(name)}
     if shown:
         lines.append(row("IoU in %", columns))

@@ -69,16 +69,12 @@ def connect(devices: list[jax.Device]) -> None:
 
 
 class MappedStep:
-    """A step mapped over devices; it takes and gives a sharded state, and on GPUs and TPUs donates the given one.
-
-    Attributes:
-        options: for the compilation of what `lower` gives.
-    """
+    """A step mapped over devices; it takes and gives a sharded state, and on GPUs and TPUs donates the given one."""
 
     def __init__(self, step: StepFn, devices: list[jax.Device]):
         platform = devices[0].platform
-        self.options = dict(compilation.compiler_options(platform))
-        self._ahead, self._program = self.options and len(_own(devices)) == len(devices), None
+        self._options: dict[str, Any] = dict(compilation.compiler_options(platform))
+        self._ahead, self._program = self._options and len(_own(devices)) == len(devices), None
         self._mapped = jax.pmap(
             step,
             axis_name=AXIS,
@@ -90,16 +86,16 @@ class MappedStep:
         )
         self.lower = self._mapped.lower
 
-    def compiled(self, state: GanState, batch: Any) -> jax.stages.Compiled:
-        """Compiles for arguments like these."""
-        return self.lower(state, batch).compile(compiler_options=self.options)
+    def compile(self, lowered: jax.stages.Lowered) -> jax.stages.Compiled:
+        """Compiles what `lower` gave, with our options for these devices."""
+        return lowered.compile(compiler_options=self._options)
 
     def __call__(self, state: GanState, batch: Any) -> tuple[GanState, Any]:
         """Runs the step; the first call compiles."""
         if not self._ahead:  # programs of several processes can be called through pmap alone
             return self._mapped(state, batch)
         if self._program is None:  # pmap takes no options, and a jit around it costs 10%
-            self._program = self.compiled(state, batch)
+            self._program = self.compile(self.lower(state, batch))
         return self._program(state, batch)
 
 
