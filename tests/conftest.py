@@ -19,4 +19,5 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "configs"), str(ROOT / "launch")]
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
+jax.config.update("jax_default_matmul_precision", "highest")  # a GPU would round the factors to TF32's 10 bits
 compilation.enable_cache()

@@ -50,8 +50,9 @@ def test_results_hold_what_a_reader_needs_and_no_path(root):
     assert made["versions"] == {"python": "3.11.7", "jax": "0.10.2"} and made["hardware"]["devices"] == "1 cpu"
     assert made["hardware"]["cores"] == len(os.sched_getaffinity(0)) and made["seconds"].keys() == {"train", "evaluate"}
     assert made["scores"]["translated"]["miou"] == pytest.approx(0.51) and "missing" not in made["scores"]
-    # Data that lie elsewhere do not make it another result.
+    # Data that lie elsewhere do not make it another result; how they are named stands in the study's command.
     go(root, write(root), report_only=True, overrides={"data.dir": "/mnt"})
+    assert "--workdir=DIR --config.data.dir=PATH\n" in (file.parent / "README.md").read_text()
 
 
 def test_other_settings_are_named_and_never_mixed(root, caplog):

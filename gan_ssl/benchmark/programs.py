@@ -27,7 +27,6 @@ class Program:
         images: of one call; OP-GAN's pairs count once.
         devices: that share the call.
         compile_s: seconds of tracing and compilation; less where JAX was told of a persistent cache.
-        lowered: the program before XLA optimises it.
         compiled: what XLA tells about it.
     """
 
@@ -35,18 +34,19 @@ class Program:
     images: int
     devices: list[jax.Device]
     compile_s: float
-    lowered: jax.stages.Lowered
     compiled: jax.stages.Compiled
 
     @property
-    def flops(self) -> float:
-        """Floating-point operations of one call on one device, as XLA counts them.
+    def flops(self) -> float | None:
+        """Floating-point operations of one call on one device, as XLA counts them in the compiled program.
 
-        In the compiled program on CPUs; elsewhere before it is optimised, since what calls of libraries compute, such
-        as cuDNN's convolutions, is not counted.
+        None on a GPU, whose convolutions are calls of cuDNN there: XLA does not count what a library computes, nor does
+        JAX analyse a program for a GPU before it is compiled.
         """
-        analysis = (self.compiled if self.devices[0].platform == "cpu" else self.lowered).cost_analysis()
-        return ((analysis[0] if isinstance(analysis, list) else analysis) or {}).get("flops", 0.0)
+        if self.devices[0].platform == "gpu":
+            return None
+        analysis = self.compiled.cost_analysis()
+        return ((analysis[0] if isinstance(analysis, list) else analysis) or {}).get("flops")
 
     @property
     def temporary_bytes(self) -> int:
@@ -117,11 +117,10 @@ def compile_translation(config: ConfigDict) -> Program:
 
 
 def _compile(lower: Callable, finish: Callable, *arguments: Any) -> dict[str, Any]:
-    """Returns a program in both states, and the seconds that it took, by `Program`'s names."""
+    """Returns a compiled program and the seconds that it took, by `Program`'s names."""
     began = time.perf_counter()
-    lowered = lower(*arguments)
-    compiled = finish(lowered)
-    return {"compile_s": time.perf_counter() - began, "lowered": lowered, "compiled": compiled}
+    compiled = finish(lower(*arguments))
+    return {"compile_s": time.perf_counter() - began, "compiled": compiled}
 
 
 def _update_generator(state: GanState, batch: Batch, config: ConfigDict) -> tuple[GanState, Metrics]:

@@ -21,7 +21,8 @@ def benchmark(config: ConfigDict, *, steps: int = 10, translate: bool = False, p
 
     Returns:
         Facts of the run, and a dict by the update's name: `median_s`, `min_s`, `images_per_s`, `compile_s`, `flops` and
-        `temporary_mib` of one device, `product_share` (of the rate of `product_flops_per_s`).
+        `temporary_mib` of one device, `product_share` (of the rate of `product_flops_per_s`); None for operations that
+        XLA does not count, and their share.
 
     Raises:
         ConfigError: settings that cannot run here.
@@ -51,7 +52,7 @@ def benchmark(config: ConfigDict, *, steps: int = 10, translate: bool = False, p
         rates.append(measure.product_rate(device, precision))
     report["product_flops_per_s"] = max(rates)  # others may have used the machine meanwhile
     for facts in timed.values():
-        facts["product_share"] = facts["flops"] / facts["median_s"] / max(rates)
+        facts["product_share"] = facts["flops"] and facts["flops"] / facts["median_s"] / max(rates)
     return report | timed | measure.peak_memory()
 
 
@@ -65,11 +66,13 @@ def describe(report: dict[str, Any]) -> Iterator[str]:
     for name, facts in report.items():
         if not isinstance(facts, dict) or "flops" not in facts:
             continue
+        counted = "operations not counted on this platform"
+        if facts["flops"] is not None:
+            counted = "{:.3g} GFLOP, {:.0%} of the products' rate".format(facts["flops"] / 1e9, facts["product_share"])
         yield (
             "{name}: median {median_s:.4g} s, minimum {min_s:.4g} s, {images_per_s:.3g} images/s; compiled in "
-            "{compile_s:.1f} s; {giga:.3g} GFLOP, {product_share:.0%} of the products' rate; {temporary_mib:.0f} MiB "
-            "of temporaries"
-        ).format(name=name, giga=facts["flops"] / 1e9, **facts)
+            "{compile_s:.1f} s; {counted}; {temporary_mib:.0f} MiB of temporaries"
+        ).format(name=name, counted=counted, **facts)
     if "loop" in report:
         yield (
             "loop: {loop_s:.4g} s a step with data and writes, {bare_s:.4g} s without, overhead "

@@ -170,7 +170,8 @@ def _write_report(
         return
     made = report.make(work.study, fresh, _notes(work, found, stale, failed))
     path = work.path.relative_to(work.root) if work.path.is_relative_to(work.root) else work.path.name
-    command = f"python launch/study.py --study={path} --workdir=DIR"
+    paths = {word: None for run in fresh.values() for word in run.command.split() if word.endswith("=PATH")}
+    command = " ".join((f"python launch/study.py --study={path} --workdir=DIR", *paths))
     here = [run for run in work.runs if run.key in fresh and _agrees(run)]
     text = table.markdown(made, command)
     with writing(str(work.home)):
