@@ -111,6 +111,8 @@ def _model_config() -> ConfigDict:
     model.skip = True
     # Whether MatchGAN's generator mixes its colours with the image's by a mask that it makes (ours).
     model.mask = True
+    # Whether translations are grey, all channels the same, for data without colour.
+    model.grey = False
     # How labels enter MatchGAN's generator: planes beside the image (published), or norms, whose scale and bias they
     # shift as well (ours).
     model.condition = "norms"
@@ -168,7 +170,8 @@ def _pretext_config() -> ConfigDict:
 
 def _loss_config() -> ConfigDict:
     loss = ConfigDict()
-    # Adversarial loss: least squares in OP-GAN, Wasserstein in MatchGAN.
+    # Adversarial loss: least squares in OP-GAN, Wasserstein in MatchGAN. There the critic's slope is at most 1 in the
+    # pixels' norm, so that 128 / side keeps the published balance with the labels on smaller images.
     loss.adversarial = 1.0
     # L1 between an image and its reconstruction.
     loss.cycle = 10.0

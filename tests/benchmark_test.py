@@ -169,11 +169,10 @@ def test_devices_that_are_not_there():
 
 def test_operations_that_are_not_counted_are_no_zero():
     """A GPU's convolutions are calls of cuDNN, which XLA does not count: a share of 0% would be made up."""
-    program = programs.compile_translation(benchmark.configure(_config("op_gan"), size=24, batch=2))
+    config = benchmark.configure(_config("op_gan"), size=24, batch=2)
+    program = programs.compile_translation(config)
     assert program.flops
     assert dataclasses.replace(program, devices=[types.SimpleNamespace(platform="gpu")]).flops is None
-    facts = dict(median_s=1.0, min_s=1.0, images_per_s=2.0, compile_s=1.0, temporary_mib=1.0)
-    unknown = facts | {"flops": None, "product_share": None}
-    report = dict(method="op_gan", devices=1, device="GPU", size=24, batch=2, width=8, precision="float32")
-    report |= dict(product_flops_per_s=1e9, peak_mib=100.0, translate=unknown)
-    assert any("operations not counted" in line for line in benchmark.describe(report))
+    report = benchmark.benchmark(config, steps=1, translate=True)
+    report["translate"] |= {"flops": None, "product_share": None}
+    assert any("; operations not counted" in line for line in benchmark.describe(report))

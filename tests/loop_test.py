@@ -173,3 +173,16 @@ def test_images_that_vanish_in_mid_run_are_one_error_and_the_run_goes_on_when_th
     with config.unlocked():
         config.num_steps = saved + 1
     assert int(loop.train_and_evaluate(config, run).step) == saved + 1
+
+
+@pytest.mark.parametrize(
+    ("grey", "coloured", "says"),
+    [(False, 0, "=True"), (False, 1, ""), (True, 0, ""), (True, 1, "translations have none"), (False, 2, "")],
+)
+def test_grey_and_coloured_images_are_told_apart(grey, coloured, says, caplog):
+    """Grey faces once got green mouths: of colours that no image has, the user hears before the first step."""
+    domains = [np.full((2, 4, 4, 3), 7, np.uint8) for _ in "ab"]
+    for domain in domains[:coloured]:
+        domain[1, 2, 3, 0] = 8
+    loop.advise(tiny.config(model__grey=grey), {**dict(zip("ab", domains, strict=True)), "label": np.zeros((2, 5))})
+    assert says in caplog.text and bool(caplog.records) == bool(says)

@@ -148,6 +148,16 @@ class NetworksTest(parameterized.TestCase):
         else:
             self.assertEqual(inputs, {"up_0": 16 + 8, "up_1": 8 + 4})
 
+    def test_a_grey_generator_gives_one_channel_in_all(self):
+        net, images = ResnetGenerator(2, 0, grey=True), _normal(1, 8, 8, 3)
+        params = _params(net, images)
+        translated = net.apply({"params": params}, images)
+        np.testing.assert_array_equal(translated, np.repeat(translated[..., :1], 3, axis=-1))
+        plain = ResnetGenerator(2, 0)
+        self.assertGreater(np.ptp(plain.apply({"params": params}, images), axis=-1).max(), 1e-3)
+        taken = interop.from_torch(plain, interop.to_torch(net, params))  # of which public code needs no mean
+        np.testing.assert_allclose(plain.apply({"params": taken}, images), translated, atol=1e-5)
+
     @parameterized.parameters((1, 16), (2, 34), (3, 70))
     def test_discriminators_see_what_they_say(self, num_layers, seen):
         net = PatchDiscriminator(4, num_layers)

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from gan_ssl import interop
 from gan_ssl.networks import ConditionalDiscriminator, ConditionalGenerator
 
 
@@ -82,3 +83,18 @@ def test_the_mask_keeps_what_it_does_not_cover():
     assert np.abs(translated).max() <= 1
     blank = jax.tree.map(jnp.zeros_like, params)  # colours 0, mask one half
     np.testing.assert_allclose(net.apply({"params": blank}, images, labels), images / 2, atol=1e-6)
+
+
+@pytest.mark.parametrize("mask", [False, True])
+def test_a_grey_generator_keeps_grey_images_grey(mask):
+    net = ConditionalGenerator(2, 1, "resize", True, mask, grey=True)
+    images = jnp.repeat(jax.random.uniform(jax.random.PRNGKey(0), (2, 8, 8, 1), minval=-1), 3, axis=-1)
+    labels = jnp.eye(2)
+    params = net.init(jax.random.PRNGKey(1), images, labels)["params"]
+    translated = net.apply({"params": params}, images, labels)
+    np.testing.assert_array_equal(translated, np.repeat(translated[..., :1], 3, axis=-1))
+    # Public code has no such mean: its weights give it themselves.
+    plain = ConditionalGenerator(2, 1, "resize", True, mask)
+    taken = interop.from_torch(plain, interop.to_torch(net, params))
+    assert np.ptp(plain.apply({"params": params}, images, labels), axis=-1).max() > 1e-3
+    np.testing.assert_allclose(plain.apply({"params": taken}, images, labels), translated, atol=1e-5)

@@ -40,7 +40,7 @@ def get_study():
         rows=tuple(listed),
         scores=scores,
         base="stargan_100",
-        overrides={"data.name": "classes"},
+        overrides={"data.name": "classes", "model.grey": True},
         details={"GAN-test by expression": "gan_test.by_attribute.*.accuracy"},
         losses=rows.MATCH_GAN_LOSSES,
         x_label="share of the labels, %",

@@ -90,7 +90,7 @@ def to_torch(net: nn.Module, params: Params, names: str = "") -> dict[str, np.nd
     Raises:
         WeightsError: the parameters are not this network's, or it has no such names.
     """
-    flat: dict[tuple[str, ...], Any] = traverse_util.flatten_dict(params)
+    flat: dict[tuple[str, ...], Any] = _without_grey(net, traverse_util.flatten_dict(params))
     layers = _layers(net, names)
     shapes = _shapes(
         net, {"/".join(path[:-1]): np.shape(x) for path, x in flat.items() if np.ndim(x) == 4 and np.size(x)}
@@ -107,6 +107,19 @@ def to_torch(net: nn.Module, params: Params, names: str = "") -> dict[str, np.nd
     if left:
         logging.info("left out, for want of a name of %s: %s", names, _listed(sorted(map("/".join, left))))
     return arrays
+
+
+def _without_grey(net: nn.Module, flat: dict[tuple[str, ...], Any]) -> dict[tuple[str, ...], Any]:
+    """Makes a grey generator's last layer give the mean of its colours, which public code would not take."""
+    if not getattr(net, "grey", False):
+        return flat
+    made = dict(flat)
+    for path, array in flat.items():
+        if path[0] == "conv_out":
+            colours = np.shape(array)[-1] - getattr(net, "mask", False)
+            made[path] = np.array(array)
+            made[path][..., :colours] = made[path][..., :colours].mean(axis=-1, keepdims=True)
+    return made
 
 
 def infer_net(arrays: Mapping[str, np.ndarray]) -> nn.Module:

@@ -57,6 +57,7 @@ def create_networks(config: ConfigDict) -> Networks:
             model.condition,
             model.remat,
             dtype,
+            model.grey,
         ),
         networks.ConditionalDiscriminator(
             model.discriminator_width,

@@ -41,7 +41,9 @@ def create_networks(config: ConfigDict) -> Networks:
     """Builds the three kinds of network."""
     model, dtype = config.model, config.precision
     return Networks(
-        networks.ResnetGenerator(model.width, model.num_blocks, model.upsample, model.skip, model.remat, dtype),
+        networks.ResnetGenerator(
+            model.width, model.num_blocks, model.upsample, model.skip, model.remat, dtype, model.grey
+        ),
         networks.PatchDiscriminator(model.discriminator_width, model.discriminator_layers, dtype),
         networks.Siamese(model.siamese_width, tuple(model.siamese_strides), model.normalise, model.siamese_init, dtype),
     )

@@ -35,6 +35,7 @@ class ResnetGenerator(nn.Module):
         skip: whether the features of the encoder are concatenated at both upsampling stages (ours; not published).
         remat: whether the residual blocks' inner features are computed again for the gradient instead of kept.
         dtype: what is computed in; parameters, statistics of norms and the translations are float32.
+        grey: whether all channels of a translation are the same.
     """
 
     width: int = 64
@@ -43,6 +44,7 @@ class ResnetGenerator(nn.Module):
     skip: bool = False
     remat: bool = False
     dtype: str = "float32"
+    grey: bool = False
 
     @nn.compact
     def __call__(self, images: jax.Array) -> jax.Array:
@@ -65,8 +67,8 @@ class ResnetGenerator(nn.Module):
             x = block(name=f"block_{i}")(x)
         for i in range(2):
             x = nn.relu(instance_norm(self._up(x, encoded.pop(), self.width * 2 ** (1 - i), f"up_{i}")))
-        x = Conv(images.shape[-1], 7, padding=3, pad_mode="reflect", name="conv_out")(x)
-        return jnp.tanh(x.astype(jnp.float32))
+        x = Conv(images.shape[-1], 7, padding=3, pad_mode="reflect", name="conv_out")(x).astype(jnp.float32)
+        return jnp.tanh(layers.mean_of_channels(x) if self.grey else x)
 
     def _down(self, x: jax.Array, features: int, name: str) -> jax.Array:
         if self.upsample == "antialias":

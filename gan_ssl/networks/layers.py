@@ -113,6 +113,11 @@ def _normalise_backward(saved: tuple[jax.Array, ...], cotangent: jax.Array):
 _normalise.defvjp(_normalise_forward, _normalise_backward)
 
 
+def mean_of_channels(x: jax.Array) -> jax.Array:
+    """Replaces each channel of `[batch, height, width, channels]` by the mean of all."""
+    return jnp.broadcast_to(x.mean(axis=-1, keepdims=True), x.shape)
+
+
 def upsample_bilinear(x: jax.Array) -> jax.Array:
     """Doubles height and width bilinearly with half-pixel centres and replicated edges."""
     for axis in (1, 2):

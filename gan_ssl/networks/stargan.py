@@ -41,6 +41,7 @@ class ConditionalGenerator(nn.Module):
             bias of all norms as well.
         remat: whether the residual blocks' inner features are computed again for the gradient instead of kept.
         dtype: what is computed in; parameters, statistics of norms and the translations are float32.
+        grey: whether all channels of a translation are the same, given images of which that holds.
     """
 
     width: int = 64
@@ -51,6 +52,7 @@ class ConditionalGenerator(nn.Module):
     condition: str = "planes"
     remat: bool = False
     dtype: str = "float32"
+    grey: bool = False
 
     @nn.compact
     def __call__(self, images: jax.Array, labels: jax.Array) -> jax.Array:
@@ -82,7 +84,8 @@ class ConditionalGenerator(nn.Module):
         x = Conv(channels + self.mask, 7, padding=3, use_bias=False, kernel_init=uniform_init, name="conv_out")(x)
         x = x.astype(jnp.float32)
         # Slices, not indices, which become gathers where sides are symbols, as in exports.
-        colours = jnp.tanh(lax.slice_in_dim(x, 0, channels, axis=-1))
+        colours = lax.slice_in_dim(x, 0, channels, axis=-1)
+        colours = jnp.tanh(layers.mean_of_channels(colours) if self.grey else colours)
         if not self.mask:
             return colours
         share = nn.sigmoid(lax.slice_in_dim(x, channels, channels + 1, axis=-1))

@@ -53,6 +53,7 @@ def _published(config):
     config.model.ema_decay = 0.0
     config.generator_every = 5
     config.loss.pseudo_labels = False
+    config.loss.adversarial = 1.0
 
 
 def _stargan(config):

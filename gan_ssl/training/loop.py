@@ -1,6 +1,7 @@
 """The training loop, the same for every method."""
 
 import contextlib
+from collections.abc import Mapping
 
 import jax
 import numpy as np
@@ -178,6 +179,15 @@ def _train(
     return jax.device_get(state)
 
 
+def advise(config: ConfigDict, batch: Mapping[str, np.ndarray]) -> None:
+    """Warns where `model.grey` does not suit the images `[batch, height, width, channels]` of a training batch."""
+    are_grey = [bool(np.all(x == x[..., :1])) for x in batch.values() if x.ndim == 4]
+    if all(are_grey) and not config.model.grey:
+        logging.warning("the training images are grey, but translations may have colours; config.model.grey=True: none")
+    elif config.model.grey and not all(are_grey):
+        logging.warning("the training images have colours, but config.model.grey is True: translations have none")
+
+
 def _sampler(config: ConfigDict):
     """Returns a function from a state to a picture of the same few training images at every call."""
     if not config.sample_steps:
@@ -185,6 +195,7 @@ def _sampler(config: ConfigDict):
     method = methods.get(config.method)
     stream = next(iter(method.streams(config).values()))
     batch = data.examples(config, stream, _SAMPLES)
+    advise(config, batch)
     sample, captions = method.make_sample(config), []
 
     @compilation.jit
