@@ -241,3 +241,11 @@ def test_settings_in_the_notebooks_are_real(path):
 
 def test_the_version_is_that_of_the_package():
     assert gan_ssl.__version__ == _EXTRAS["metadata"]["version"] == "0.1.0"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_name)
+def test_figures_with_a_spread_stand_in_a_study_s_table(page):
+    """The extracts are copied by hand; what a study no longer says must not stay there."""
+    tables = "".join(table.read_text() for table in (ROOT / "docs" / "results").glob("*/README.md"))
+    copied = set(re.findall(r"\d+\.\d+ ± \d+\.\d+", page.read_text()))
+    assert sorted(figure for figure in copied if not re.search(rf"(?<![\d.]){re.escape(figure)}(?!\d)", tables)) == []
