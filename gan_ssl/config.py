@@ -32,6 +32,7 @@ _BEFORE = {
     "loss.content_left": 1.0,
     "loss.registered": "features",
     "loss.certainty": False,
+    "model.grey": False,
     "evaluation.segmenter": "unet",
 }
 

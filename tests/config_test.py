@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from gan_ssl import config as configs
 from gan_ssl import errors
 from tests import tiny
+from tests.conftest import ROOT
 
 recipe = importlib.import_module("op_gan")
 
@@ -98,6 +99,12 @@ def test_a_config_of_before_a_field_existed_says_what_runs_then_did():
     del fields["pretext"]["grid"]
     with pytest.raises(errors.ConfigError, match="pretext.grid is missing"):
         configs.from_json(json.dumps(fields))
+
+
+def test_every_field_since_the_first_layout_says_what_runs_did_before_it():
+    """A config older than seven fields: one more that comes without saying so makes every old run unreadable."""
+    text = (ROOT / "tests" / "golden" / "config_0.1.0.json").read_text()
+    assert configs.from_json(text).model.grey is False and "model.grey" not in configs.flatten(json.loads(text))
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", "null", '{"method": 3}'])
