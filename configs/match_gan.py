@@ -7,8 +7,8 @@
 
 Variants combine from left to right: `quick,stargan`; another share of labels by `--config.data.labelled_fraction=1.0`.
 
-Expected of `quick`: GAN-test 76.5 to 84.7, edit error .217 to .228 over 3 seeds (`quick,stargan` 73.7 to 79.0, .220 to .225
-with the same labels; 81.5 to 90.4, .208 to .219 with all); 10 steps a second and 6 minutes on one CPU core.
+Expected of `quick`: GAN-test 76.5 to 84.7, edit error .217 to .228 over 3 seeds (`quick,stargan` 73.7 to 79.0, .220 to
+.225 with the same labels; 81.5 to 90.4, .208 to .219 with all); 10 steps a second and 6 minutes on one CPU core.
 """
 
 from gan_ssl.recipes.match_gan import VARIANTS, get_config
