@@ -69,12 +69,13 @@ def _launcher(name, words):
     with pytest.MonkeyPatch.context() as patch:
         for define in (word for word in dir(flags) if re.fullmatch("DEFINE_(?!flag)[a-z_]+", word)):
             patch.setattr(flags, define, functools.partial(getattr(flags, define), flag_values=values))
-        define = functools.partial(config_flags.DEFINE_config_file, flag_values=values, sys_argv=argv)
-        patch.setattr(config_flags, "DEFINE_config_file", define)
+        for name_of in ("DEFINE_config_file", "DEFINE_config_dict"):
+            define = functools.partial(getattr(config_flags, name_of), flag_values=values, sys_argv=argv)
+            patch.setattr(config_flags, name_of, define)
         main = runpy.run_path(str(ROOT / "launch" / f"{name}.py"), run_name="launcher")["main"]
     rest = _cli.parse_flags(argv, values)
     assert len(rest) == 1, f"{rest[1:]} are no flags"
-    if "config" in values:
+    if "config" in values and name != "study":  # whose fields only change those of its rows
         assert values["config"].value is not None, "--config is missing"
         assert values["workdir"].value if "workdir" in values else True
         configs.validate(values["config"].value)

@@ -3,7 +3,7 @@ r"""MatchGAN and StarGAN on real faces with three expressions at 32x32; the fold
     python launch/study.py --study=configs/studies/match_gan_expressions.py --workdir=runs/expressions --jobs=2 \
         --config.data.dir=FACES
 
-FACES holds train/CLASS and test/CLASS, the classes being expressions. 18 runs of about 7 minutes on one core each.
+FACES holds train/CLASS and test/CLASS, the classes being expressions. 18 runs of about 4 minutes on one core each.
 """
 
 from gan_ssl.studies import Score, Study, rows
