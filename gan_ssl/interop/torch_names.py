@@ -109,19 +109,6 @@ def to_torch(net: nn.Module, params: Params, names: str = "") -> dict[str, np.nd
     return arrays
 
 
-def _without_grey(net: nn.Module, flat: dict[tuple[str, ...], Any]) -> dict[tuple[str, ...], Any]:
-    """Makes a grey generator's last layer give the mean of its colours, which public code would not take."""
-    if not getattr(net, "grey", False):
-        return flat
-    made = dict(flat)
-    for path, array in flat.items():
-        if path[0] == "conv_out":
-            colours = np.shape(array)[-1] - getattr(net, "mask", False)
-            made[path] = np.array(array)
-            made[path][..., :colours] = made[path][..., :colours].mean(axis=-1, keepdims=True)
-    return made
-
-
 def infer_net(arrays: Mapping[str, np.ndarray]) -> nn.Module:
     """Finds the network that published weights belong to, from their names and shapes.
 
@@ -145,6 +132,19 @@ def infer_net(arrays: Mapping[str, np.ndarray]) -> nn.Module:
         f"no generator or discriminator by its names; its arrays: {_listed(arrays)}; "
         f"allowed: names of {' or '.join(family.DESCRIPTION for family in _FAMILIES)}"
     )
+
+
+def _without_grey(net: nn.Module, flat: dict[tuple[str, ...], Any]) -> dict[tuple[str, ...], Any]:
+    """Makes a grey generator's last layer give the mean of its colours, which public code would not take."""
+    if not getattr(net, "grey", False):
+        return flat
+    made = dict(flat)
+    for path, array in flat.items():
+        if path[0] == "conv_out":
+            colours = np.shape(array)[-1] - getattr(net, "mask", False)
+            made[path] = np.array(array)
+            made[path][..., :colours] = made[path][..., :colours].mean(axis=-1, keepdims=True)
+    return made
 
 
 def _published(net: nn.Module) -> Published:
