@@ -4,7 +4,8 @@ r"""OP-GAN on CamVid, dusk to day, at 96x72; the folder comes by flag.
         --config.data.dir=CAMVID
 
 CAMVID holds trainA, trainB, testA, testB and the label folders, see the README's "Your own images"; labels are of
-eleven classes, and 11 is unlabelled. Training reads none. 22 runs of about 15 minutes on one core each.
+eleven classes, and 11 is unlabelled. Training reads none. 22 runs of about 10 minutes on one core each, and 15 minutes
+for the segmenters.
 """
 
 from gan_ssl.studies import Row, Score, Study, rows
@@ -20,6 +21,8 @@ _DATA = {
     "data.ignore_index": 11,
     "data.class_names": _CLASSES,
     "num_steps": 3000,
+    # After 1,000 updates they score 28.7 on day pictures and know no sign or pedestrian, after 3,000 34.9.
+    "evaluation.segmenter_steps": 3000,
     "pretext.twin_negative": 0.0,  # nothing is dark by day because it is lit by night
 }
 _GENTLE = {"loss.content": 1.0}  # at the weight of scenes flat skies get blobs
