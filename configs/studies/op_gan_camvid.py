@@ -27,20 +27,16 @@ _DATA = {
 }
 
 
-def _content(weight):
-    return {"loss.content": weight}
-
-
 def get_study():
     """Returns the study."""
     quick = "configs/op_gan.py:quick"
     listed = (
         Row("cyclegan", f"{quick},cyclegan", seeds=range(5), label="CycleGAN"),
         *rows.published_forms(quick),
-        Row("twins", f"{quick},content", _content(1.0), label="twins, weight 1"),
-        Row("twins_domain", quick, _content(1.0), seeds=range(5), label="twins and domain task, weight 1"),
-        Row("twins_domain_3", quick, _content(3.0), label="twins and domain task, weight 3"),
-        Row("twins_domain_5", quick, _content(5.0), label="twins and domain task, weight 5"),
+        Row("twins", f"{quick},content", {"loss.content": 1.0}, label="twins, weight 1"),
+        Row("twins_domain", quick, {"loss.content": 1.0}, seeds=range(5), label="twins and domain task, weight 1"),
+        Row("twins_domain_3", quick, {"loss.content": 3.0}, label="twins and domain task, weight 3"),
+        Row("twins_domain_5", quick, {"loss.content": 5.0}, label="twins and domain task, weight 5"),
     )
     scores = (
         rows.segmented("miou", "mIoU"),
