@@ -26,6 +26,7 @@ def test_published_is_the_paper_to_the_letter():
     assert (config.model.discriminator_layers, config.model.skip, config.batch_size) == (3, False, 1)
     assert (config.loss.content_form, config.loss.contrast, config.loss.cycle) == ("maps", 0.0, 10.0)
     assert (config.optimizer.learning_rate, config.optimizer.beta1, config.num_epochs) == (2e-4, 0.5, 200)
+    assert (config.loss.content, config.loss.domain, config.loss.adversarial) == (1.0, 1.0, 1.0)
     assert config.model.ema_decay == 0 and config.pool.size == 50 and config.loss.identity == 0
 
 

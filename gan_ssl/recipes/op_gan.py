@@ -10,6 +10,8 @@ def _recommended(config):
     config.log_steps = 100
     config.sample_steps = 2000
     config.checkpoint_steps = 2000
+    config.loss.content = 3.0
+    config.pretext.twin_local = 1.0
 
 
 def _quick(config):
@@ -28,8 +30,6 @@ def _quick(config):
     config.model.siamese_strides = (1, 2, 2, 2)
     config.model.ema_decay = 0.995
     config.pretext.pairs = (1, 1, 3, 1)
-    config.loss.content = 3.0
-    config.pretext.twin_local = 1.0
     config.pretext.twin_negative = 0.4  # lit windows by night are dark windows by day
 
 
@@ -41,6 +41,7 @@ def _published(config):
     config.model.siamese_strides = config.model.siamese_strides[:3]
     config.model.ema_decay = 0.0
     config.loss.content_form = "maps"
+    config.loss.content = 1.0
     config.loss.contrast = 0.0
 
 
