@@ -5,7 +5,8 @@ r"""OP-GAN on CamVid, dusk to day, at 96x72; the folder comes by flag.
 
 CAMVID holds trainA, trainB, testA, testB and the label folders, see the README's "Your own images"; labels are of
 eleven classes, and 11 is unlabelled. Training reads none. 28 runs of about 10 minutes on one core each, and 15 minutes
-for the segmenters.
+for the segmenters. Found: mIoU 14.8 for CycleGAN, 14.9, 15.7 and 16.8 for twins with the domain task at the weights of
+1, 3 and 5, 16.4 untranslated.
 """
 
 from gan_ssl.studies import Row, Score, Study, rows
