@@ -92,9 +92,8 @@ def test_a_run_that_fails_is_named_and_the_others_go_on(root, capfd):
         go(root, write(root, *rows))
     words = str(caught.value)
     assert words.startswith("2 of 3 runs failed: ") and caught.value.exit_code == 2
-    assert (
-        f"w9 seed 0: train ended with code 2: error: the learning rate is nan ({root}/work/runs/w9/seed_0.log)" in words
-    )
+    log = root / "work" / "runs" / "w9" / "seed_0.log"
+    assert f"w9 seed 0: train ended with code 2: error: the learning rate is nan ({log})" in words
     assert "w8 seed 0: " in words and "eval.json is missing" in words
     made = json.loads((root / "work" / "study.json").read_text())
     assert list(made["rows"][0]["results"]) == ["0"] and "Failed: w9 seed 0." in made["notes"]
